@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every message there is, in one table: name, sender, descriptors (-1: any
+ * number up to IPC_MAX_FDS), payload. Feeds the enum, the names and the checks
+ * of ipc_recv() (a fixed payload must have exactly its size; conn_offer and
+ * conn_taken are checked by their reader). */
+#ifndef IPC_MESSAGES_H
+#define IPC_MESSAGES_H
+
+#include <stdint.h>
+
+struct ipc_empty {
+    char unused;
+};
+
+/* A worker exists. The descriptor is the master's end of its pair. */
+struct ipc_worker_up {
+    uint32_t index;
+    int32_t pid;
+};
+/* A worker is gone; status as from waitpid(). */
+struct ipc_worker_down {
+    uint32_t index;
+    int32_t pid;
+    int32_t status;
+};
+/* ACCEPT_ON, ACCEPT_OFF and its answer ACCEPT_STOPPED carry the switch's number. */
+struct ipc_switch {
+    uint64_t number;
+};
+/* Stop accepting, hand over, finish, exit. No descriptor moves where hand_over
+ * is 0 (graceful-stop). deadline: CLOCK_MONOTONIC milliseconds, 0 none. */
+enum { IPC_REMOVED_MAX = 64 };
+struct ipc_drain {
+    int64_t deadline;
+    uint32_t hand_over;
+    /* Listeners that the new config has no longer: take what still waits in
+     * their queues, since nobody else will. */
+    uint32_t removed_count;
+    uint64_t removed[IPC_REMOVED_MAX]; /* struct listener ids */
+};
+/* One end of a pair to a worker of another generation. */
+struct ipc_peer {
+    uint64_t generation;
+    uint32_t index;
+};
+
+/* clang-format off */
+#define IPC_MESSAGES(X) \
+    /* generation -> master */ \
+    X(GEN_WORKER_UP,   1, struct ipc_worker_up)   \
+    X(GEN_WORKER_DOWN, 0, struct ipc_worker_down) \
+    X(GEN_READY,       0, struct ipc_empty)       /* every worker of the start is ready */ \
+    X(GEN_FAILED,      1, struct ipc_empty)       /* a memfd with diags; it exits then */ \
+    /* master -> generation */ \
+    X(GEN_DRAIN,       0, struct ipc_drain)       /* respawn no more; exit with the last worker */ \
+    X(GEN_STOP,        0, struct ipc_empty)       /* end the workers now, then exit */ \
+    /* worker -> generation */ \
+    X(WORKER_READY,    0, struct ipc_empty)       /* loop running, everything warm */ \
+    /* generation -> worker */ \
+    X(POKE,            0, struct ipc_empty)       /* a sibling died: accept once if accepting */ \
+    /* master -> worker */ \
+    X(ACCEPT_ON,       0, struct ipc_switch)      \
+    X(ACCEPT_OFF,      0, struct ipc_switch)      \
+    X(DRAIN,           0, struct ipc_drain)       \
+    X(HANDOVER_TO,     1, struct ipc_peer)        /* offer parked connections there */ \
+    X(HANDOVER_FROM,   1, struct ipc_peer)        /* adopt what is offered there */ \
+    /* worker -> master */ \
+    X(ACCEPT_STOPPED,  0, struct ipc_switch)      \
+    /* worker -> worker, see worker/handover.h */ \
+    X(CONN_OFFER,     -1, struct ipc_variable)    \
+    X(CONN_TAKEN,      0, struct ipc_variable)
+/* clang-format on */
+
+struct ipc_variable {
+    char unused;
+};
+
+enum ipc_type {
+    IPC_NONE,
+#define X(name, fds, payload) IPC_##name,
+    IPC_MESSAGES(X)
+#undef X
+    IPC_TYPES
+};
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The error log. Lines look like httpd's:
+ *   [time] [part:level] [pid N:tid N] [client A:P] INS01234: words
+ * Each message has a tag of its own, never reused (test/layers checks). Tags by
+ * part: config 010xx, master 011xx, builder 012xx, generation 013xx, worker
+ * 014xx, http 015xx, tls 016xx, ipc 017xx, util 018xx; modules' own words have
+ * no tag.
+ *
+ * A line is one write() to an O_APPEND descriptor: lines of several processes
+ * and threads never mix. Control characters in words are escaped. Any thread.
+ */
+#ifndef UTIL_LOG_H
+#define UTIL_LOG_H
+
+#include <stdbool.h>
+
+#include "instar.h"
+
+/* Where lines go from now on, inherited over fork. log_open() returns an errno
+ * value; "stderr" is descriptor 2. The descriptor is CLOEXEC. */
+int log_open(const char *path, int *fd);
+void log_set_fd(int fd);
+int log_fd(void);
+
+/* LogLevel: for everything, then per part or module ("ssl", "hello_module" or
+ * "hello"). Set while single-threaded. */
+void log_set_level(ins_level level);
+void log_set_part_level(const char *part, ins_level level);
+void log_reset_levels(void);
+/* -1 where name is no level. */
+int log_level_from_name(const char *name);
+const char *log_level_name(ins_level level);
+bool log_enabled(const char *part, ins_level level);
+
+/* tag: "INS01101" or NULL; client: "192.0.2.7:1234" or NULL. */
+void log_line(const char *tag, const char *part, ins_level level, const char *client,
+              const char *format, ...) INS_PRINTF(5, 6);
+
+/* One for each part, in its own files: #define LOG_PART "master" first. */
+#define log_emerg(tag, ...) log_line(tag, LOG_PART, INS_EMERG, NULL, __VA_ARGS__)
+#define log_error(tag, ...) log_line(tag, LOG_PART, INS_ERR, NULL, __VA_ARGS__)
+#define log_warning(tag, ...) log_line(tag, LOG_PART, INS_WARNING, NULL, __VA_ARGS__)
+#define log_notice(tag, ...) log_line(tag, LOG_PART, INS_NOTICE, NULL, __VA_ARGS__)
+#define log_info(tag, ...) log_line(tag, LOG_PART, INS_INFO, NULL, __VA_ARGS__)
+#define log_debug(tag, ...) log_line(tag, LOG_PART, INS_DEBUG, NULL, __VA_ARGS__)
+
+#endif

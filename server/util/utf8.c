@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text that reaches logs, JSON and terminals may come from anybody: this tells
+ * characters from bytes that are none. */
+#include "util/utf8.h"
+
+#include <stdint.h>
+
+/* The first byte decides the length and the bounds of the second. */
+struct lead {
+    uint8_t from, to, length, second_from, second_to;
+};
+static const struct lead leads[] = {
+    { 0x00, 0x7f, 1, 0x00, 0x00 }, { 0xc2, 0xdf, 2, 0x80, 0xbf }, { 0xe0, 0xe0, 3, 0xa0, 0xbf },
+    { 0xe1, 0xec, 3, 0x80, 0xbf }, { 0xed, 0xed, 3, 0x80, 0x9f }, { 0xee, 0xef, 3, 0x80, 0xbf },
+    { 0xf0, 0xf0, 4, 0x90, 0xbf }, { 0xf1, 0xf3, 4, 0x80, 0xbf }, { 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
+static size_t sequence(const struct lead *lead, const uint8_t *bytes, size_t len)
+{
+    if (lead->length == 1) {
+        return 1;
+    }
+    if (len < lead->length || bytes[1] < lead->second_from || bytes[1] > lead->second_to) {
+        return 0;
+    }
+    for (size_t i = 2; i < lead->length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return lead->length;
+}
+
+size_t utf8_length(const char *text, size_t len)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+
+    for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
+        if (bytes[0] >= leads[i].from && bytes[0] <= leads[i].to) {
+            return sequence(&leads[i], bytes, len);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, at most U+10FFFF. */
+#ifndef UTIL_UTF8_H
+#define UTIL_UTF8_H
+
+#include <stddef.h>
+
+/* Bytes of the character that text begins with; 0 where it begins with none.
+ * len > 0. */
+size_t utf8_length(const char *text, size_t len);
+
+#endif
