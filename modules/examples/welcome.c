@@ -14,9 +14,8 @@ static const char page_top[] =
     "<meta name=\"viewport\" content=\"width=device-width\">\n"
     "<title>Instar</title>\n"
     "<style>\n"
-    "body { font: 17px/1.5 system-ui, sans-serif; max-width: 34em; margin: 12vh auto; padding: 0 "
-    "1em;\n"
-    "       color: #23302b; background: #f7f8f4; }\n"
+    "body { font: 17px/1.5 system-ui, sans-serif; color: #23302b; background: #f7f8f4;\n"
+    "       max-width: 34em; margin: 12vh auto; padding: 0 1em; }\n"
     "code { background: #e6ebe1; padding: .1em .35em; border-radius: .25em; }\n"
     "a { color: #256b4a; }\n"
     "footer { margin-top: 3em; color: #71807a; font-size: 85%; }\n"
@@ -34,7 +33,8 @@ static int welcome(ins_request *r)
 {
     ins_set_type(r, "text/html; charset=utf-8");
     ins_puts(r, page_top);
-    ins_printf(r, "<footer>%s, over %s%s</footer>\n", ins_escape_html(r, r->hostname), r->protocol,
+    ins_printf(r, "<footer>%s, over %s%s</footer>\n",
+               r->hostname ? ins_escape_html(r, r->hostname) : "this server", r->protocol,
                r->connection->secure ? " and TLS" : "");
     return INS_OK;
 }
