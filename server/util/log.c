@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -223,8 +222,9 @@ static void INS_PRINTF(3, 4) add(char *line, size_t *used, const char *format, .
     }
 }
 
-static size_t make_line(char *line, const char *tag, const char *part, ins_level level,
-                        const char *client, const char *format, va_list args)
+static size_t INS_PRINTF(6, 0)
+    make_line(char *line, const char *tag, const char *part, ins_level level, const char *client,
+              const char *format, va_list args)
 {
     char words[LINE_MAX_BYTES], when[64];
     size_t used = 0;
@@ -250,22 +250,29 @@ static size_t make_line(char *line, const char *tag, const char *part, ins_level
     return used;
 }
 
-void log_line(const char *tag, const char *part, ins_level level, const char *client,
-              const char *format, ...)
+void log_vline(int fd, const char *tag, const char *part, ins_level level, const char *client,
+               const char *format, va_list args)
 {
     char line[LINE_MAX_BYTES];
     int saved = errno;
     size_t len;
-    va_list args;
 
     if (!log_enabled(part, level)) {
         return;
     }
-    va_start(args, format);
     len = make_line(line, tag, part, level, client, format, args);
-    va_end(args);
-    while (write(settings.fd, line, len) < 0 && errno == EINTR) {
+    while (write(fd < 0 ? settings.fd : fd, line, len) < 0 && errno == EINTR) {
         continue;
     }
     errno = saved;
+}
+
+void log_line(const char *tag, const char *part, ins_level level, const char *client,
+              const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_vline(-1, tag, part, level, client, format, args);
+    va_end(args);
 }

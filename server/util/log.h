@@ -13,6 +13,7 @@
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 #include "instar.h"
@@ -31,11 +32,16 @@ void log_reset_levels(void);
 /* -1 where name is no level. */
 int log_level_from_name(const char *name);
 const char *log_level_name(ins_level level);
+/* INS_NOTICE always is, as in httpd. */
 bool log_enabled(const char *part, ins_level level);
 
 /* tag: "INS01101" or NULL; client: "192.0.2.7:1234" or NULL. */
 void log_line(const char *tag, const char *part, ins_level level, const char *client,
               const char *format, ...) INS_PRINTF(5, 6);
+
+/* The same to another descriptor (a virtual host's ErrorLog); -1: the process's own. */
+void log_vline(int fd, const char *tag, const char *part, ins_level level, const char *client,
+               const char *format, va_list args) INS_PRINTF(6, 0);
 
 /* One for each part, in its own files: #define LOG_PART "master" first. */
 #define log_emerg(tag, ...) log_line(tag, LOG_PART, INS_EMERG, NULL, __VA_ARGS__)

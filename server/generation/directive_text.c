@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Directive tables printed for people. */
+#include "generation/directive_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *context(const ins_directive *row)
+{
+    static const struct {
+        unsigned where;
+        const char *words;
+    } contexts[] = {
+        { INS_IN_SERVER | INS_IN_LOCATION, "anywhere" },
+        { INS_IN_SERVER | INS_IN_LOCATION | INS_IN_GLOBAL, "anywhere" },
+        { INS_IN_SERVER, "main server, <VirtualHost>" },
+        { INS_IN_SERVER | INS_IN_GLOBAL, "main server, <VirtualHost>" },
+        { INS_IN_LOCATION, "<Location>, <LocationMatch>" },
+        { INS_IN_LOCATION | INS_IN_GLOBAL, "main server, <Location>, <LocationMatch>" },
+        { INS_IN_GLOBAL, "main server" },
+    };
+
+    for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+        if (contexts[i].where == row->where) {
+            return contexts[i].words;
+        }
+    }
+    return "anywhere";
+}
+
+static const char *closing(const ins_directive *row)
+{
+    return row->name[0] == '<' ? ">" : "";
+}
+
+void directives_list(const ins_directive *table, const char *part)
+{
+    for (const ins_directive *row = table; row && row->name; row++) {
+        printf("%s %s%s (%s)\n", row->name, row->syntax ? row->syntax : "", closing(row), part);
+        printf("\t%s\n", row->help ? row->help : "");
+        if (row->initial) {
+            printf("\tDefault: %s\n", row->initial);
+        }
+        printf("\tAllowed in: %s\n", context(row));
+    }
+}
+
+/* Within a table, as code: '|' would end the cell. */
+static void print_cell(const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|') {
+            (void)putchar('\\');
+        }
+        (void)putchar(*text);
+    }
+}
+
+static void print_code(const char *before, const char *text, const char *after)
+{
+    (void)putchar('`');
+    print_cell(before);
+    print_cell(text);
+    print_cell(after);
+    (void)putchar('`');
+}
+
+static void print_row(const ins_directive *row)
+{
+    char name[96];
+
+    (void)snprintf(name, sizeof(name), "%s%s", row->name, row->syntax && *row->syntax ? " " : "");
+    (void)fputs("| ", stdout);
+    print_code(name, row->syntax ? row->syntax : "", closing(row));
+    (void)fputs(" | ", stdout);
+    if (row->initial) {
+        print_code("", row->initial, "");
+    }
+    (void)fputs(" | ", stdout);
+    print_cell(context(row));
+    (void)fputs(" | ", stdout);
+    print_cell(row->help ? row->help : "");
+    (void)fputs(" |\n", stdout);
+}
+
+void directives_markdown(const ins_directive *table, const char *title)
+{
+    printf("\n## %s\n\n", title);
+    (void)fputs("| Directive | Default | Where | |\n|---|---|---|---|\n", stdout);
+    for (const ins_directive *row = table; row && row->name; row++) {
+        print_row(row);
+    }
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What -S, -M and -L say, in httpd's words where it has them. */
+#include "generation/dump.h"
+
+#include <stdio.h>
+
+#include "config/conf.h"
+#include "generation/app.h"
+#include "generation/containers.h"
+#include "generation/directive_text.h"
+#include "generation/loading.h"
+#include "http/http_conf.h"
+#include "tls/tls.h"
+
+static const struct conf_module *module_at(const struct app *app, int index)
+{
+    return &APR_ARRAY_IDX(app->launch->conf->process.modules, index - FIRST_LOADED,
+                          struct conf_module);
+}
+
+static void dump_hosts(const struct app *app)
+{
+    const struct conf_process *p = &app->launch->conf->process;
+
+    http_app_dump(app->http);
+    printf("ServerRoot: \"%s\"\n", p->server_root);
+    printf("Main ErrorLog: \"%s\"\n", p->error_log ? p->error_log : "stderr");
+    printf("PidFile: \"%s\"\n", p->pid_file);
+    printf("ControlSocket: \"%s\"\n", p->control_socket);
+    printf("User: name=\"%s\" id=%u\n", p->user_name ? p->user_name : "", (unsigned)p->user);
+    printf("Group: name=\"%s\" id=%u\n", p->group_name ? p->group_name : "", (unsigned)p->group);
+}
+
+static void dump_modules(const struct app *app)
+{
+    printf("Loaded Modules:\n");
+    for (int i = 0; i < app->module_count; i++) {
+        const char *how = "static";
+
+        if (i >= FIRST_LOADED) {
+            how = module_at(app, i)->prebuilt ? "shared" : "source";
+        }
+        printf(" %s (%s)\n", app->modules[i]->name, how);
+    }
+}
+
+static void dump_directives(const struct app *app)
+{
+    directives_list(container_directives, "core");
+    directives_list(conf_process_directives, "core");
+    for (int i = 0; i < app->module_count; i++) {
+        const char *part = i == CORE_INDEX  ? "core"
+                           : i == SSL_INDEX ? "ssl"
+                                            : module_at(app, i)->paths[0];
+
+        directives_list(app->modules[i]->directives, part);
+    }
+}
+
+static void dump_page(void)
+{
+    printf(
+        "# Directives\n\n"
+        "Generated from the server's own tables (`instar -L` prints the same, with the loaded\n"
+        "modules'). Times are in seconds unless they end in `ms`, `s`, `m` or `h`; sizes are in\n"
+        "bytes unless they end in `K`, `M` or `G`.\n");
+    directives_markdown(conf_process_directives, "Process and config language");
+    directives_markdown(container_directives, "Containers");
+    directives_markdown(core_module.directives, "HTTP");
+    directives_markdown(ssl_module.directives, "TLS");
+}
+
+void dump_print(const struct launch *launch, const struct app *app)
+{
+    switch (launch->dump) {
+    case DUMP_NOTHING:
+        break;
+    case DUMP_HOSTS:
+        dump_hosts(app);
+        break;
+    case DUMP_MODULES:
+        dump_modules(app);
+        break;
+    case DUMP_DIRECTIVES:
+        dump_directives(app);
+        break;
+    case DUMP_DIRECTIVES_MD:
+        dump_page();
+        break;
+    }
+    (void)fflush(stdout);
+}

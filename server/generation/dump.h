@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* -S, -M, -L and the directive reference, to standard output. */
+#ifndef GENERATION_DUMP_H
+#define GENERATION_DUMP_H
+
+struct app;
+struct launch;
+
+/* What launch->dump asks for; nothing for DUMP_NOTHING. */
+void dump_print(const struct launch *launch, const struct app *app);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The generation's own life once its app is made: workers are forked, minded,
+ * replaced, and outlived. */
+#ifndef GENERATION_MINDING_H
+#define GENERATION_MINDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "generation/app.h"
+#include "scoreboard/scoreboard.h"
+
+enum { MIND_STOP_MS = 2000 }; /* from SIGTERM to SIGKILL */
+
+enum minding_state {
+    MIND_STARTING, /* not every worker has been ready yet: a death is a failed start */
+    MIND_SERVING,
+    MIND_DRAINING, /* no respawn; over with the last worker */
+    MIND_STOPPING  /* workers were told to end */
+};
+
+/* One worker, or the place of one that is to be respawned. */
+struct ward {
+    uint32_t index;
+    pid_t pid; /* 0: not alive */
+    int fd;    /* our end of its pair; -1 */
+    bool ready;
+    struct sb_worker *slot;
+    int64_t started;    /* CLOCK_MONOTONIC, ms */
+    int64_t respawn_at; /* where pid is 0 */
+    int64_t back_off;   /* of the next death */
+};
+
+struct minding {
+    const struct launch *launch;
+    struct app *app;
+    struct sb_generation *slot; /* or NULL */
+    enum minding_state state;
+    int signal_fd;
+    int count;
+    struct ward *wards;
+    int *kept; /* descriptors that loading left open: the workers' too */
+    int kept_count;
+    int64_t kill_at; /* MIND_STOPPING: SIGKILL then */
+};
+
+int64_t minding_now(void);
+
+/* spawn_worker.c. 0 or errno; in the child it does not return. */
+int worker_spawn(struct minding *m, struct ward *w);
+/* The descriptors that workers inherit beyond their own pairs. */
+void worker_keep_descriptors(struct minding *m);
+/* Hooks of child_init and child_exit, ctx is a struct app *. */
+void worker_child_init(void *ctx);
+void worker_child_exit(void *ctx);
+/* Sends to the master, waiting a moment where its queue is full. */
+bool minding_tell_master(struct minding *m, int type, const void *payload, size_t length, int fd);
+
+/* wards.c */
+int wards_alive(const struct minding *m);
+void wards_signal(const struct minding *m, int sig);
+/* All dead children, strangers too; a death while starting goes to diags. */
+void wards_reap(struct minding *m, struct diags *diags);
+/* Milliseconds until something is due, -1: nothing is. */
+int wards_timeout(const struct minding *m, int64_t now);
+/* Respawns, kills the stuck. */
+void wards_run_timers(struct minding *m);
+
+/* mind_workers.c. Until the end of the generation: its exit status. */
+int minding_run(struct minding *m, struct diags *diags);
+
+#endif
