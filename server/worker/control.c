@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What master and generation tell a worker, and when it is done. */
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "worker/state.h"
+
+#define LOG_PART "worker"
+
+enum { LAST_ANSWERS_MS = 250 }; /* past the deadline, for offers under way */
+
+static void answer_stopped(struct worker *w, const struct ipc_message *m)
+{
+    accept_stop(w);
+    (void)ipc_send(w->start.master_fd, w->start.generation, IPC_ACCEPT_STOPPED, m->payload,
+                   m->header.length, NULL, 0);
+}
+
+static void close_listeners(struct worker *w, const struct ipc_drain *drain)
+{
+    for (int i = 0; i < w->start.listeners->count; i++) {
+        const struct listener *l = &w->start.listeners->list[i];
+
+        for (uint32_t k = 0; k < drain->removed_count && k < IPC_REMOVED_MAX; k++) {
+            if (drain->removed[k] == l->id) {
+                accept_rest(w, l);
+            }
+        }
+        (void)close(l->fd);
+    }
+}
+
+static void park_idle(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->slab.used; i++) {
+        if (w->slab.list[i].state == CONN_HEAD) {
+            handover_park(w, &w->slab.list[i]);
+        }
+    }
+}
+
+static void drain(struct worker *w, const struct ipc_message *m)
+{
+    struct ipc_drain order;
+
+    memcpy(&order, m->payload, sizeof(order));
+    w->deadline = order.deadline;
+    w->hand_over = order.hand_over != 0;
+    if (!w->draining) {
+        w->draining = true;
+        accept_stop(w);
+        close_listeners(w, &order);
+    }
+    park_idle(w);
+}
+
+static void add_peer(struct worker *w, const struct ipc_message *m, bool gives)
+{
+    struct ipc_peer peer;
+
+    memcpy(&peer, m->payload, sizeof(peer));
+    handover_add_peer(w, m->fds[0], gives, peer.generation, peer.index);
+}
+
+static void handle(struct worker *w, const struct ipc_message *m)
+{
+    switch ((enum ipc_type)m->header.type) {
+    case IPC_ACCEPT_ON:
+        if (!w->draining) {
+            accept_start(w);
+        }
+        return;
+    case IPC_ACCEPT_OFF:
+        answer_stopped(w, m);
+        return;
+    case IPC_DRAIN:
+        drain(w, m);
+        return;
+    case IPC_HANDOVER_TO:
+        add_peer(w, m, false);
+        return;
+    case IPC_HANDOVER_FROM:
+        add_peer(w, m, true);
+        return;
+    case IPC_POKE:
+        accept_poke(w);
+        return;
+    default:
+        for (int i = 0; i < m->fd_count; i++) {
+            (void)close(m->fds[i]);
+        }
+        return;
+    }
+}
+
+/* Without its master a worker has no purpose and holds the port; without its
+ * generation it serves on until a successor takes over. */
+static void peer_gone(struct worker *w, enum source source)
+{
+    if (source == SOURCE_MASTER) {
+        log_warning("INS01412", "the master is gone: exiting");
+        _exit(0);
+    }
+    loop_unwatch(w, w->start.generation_fd);
+    w->orphan = true;
+    log_warning("INS01413", "the generation process is gone: serving on without it");
+}
+
+void control_event(struct worker *w, enum source source)
+{
+    int fd = source == SOURCE_MASTER ? w->start.master_fd : w->start.generation_fd;
+
+    for (;;) {
+        apr_status_t rv = ipc_recv(fd, &w->message);
+
+        if (APR_STATUS_IS_EAGAIN(rv)) {
+            return;
+        }
+        if (APR_STATUS_IS_EOF(rv)) {
+            peer_gone(w, source);
+            return;
+        }
+        if (rv == APR_SUCCESS) {
+            handle(w, &w->message);
+        }
+    }
+}
+
+void control_signal(struct worker *w)
+{
+    struct signalfd_siginfo info;
+
+    if (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        log_notice("INS01414", "%s: stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+        w->stop = true;
+    }
+}
+
+void control_check_drained(struct worker *w)
+{
+    if (w->slab.living == 0 && w->running == 0) {
+        w->stop = true;
+    }
+    else if (w->deadline > 0 && w->now >= w->deadline &&
+             ((!handover_pending(w) && w->parked_count == 0) ||
+              w->now >= w->deadline + LAST_ANSWERS_MS)) {
+        log_notice("INS01415", "the drain deadline has passed: %u connections are cut",
+                   w->slab.living);
+        w->stop = true;
+    }
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where module code runs: inline between handoff_enter() and handoff_leave(),
+ * or as a job on a spare thread. In both cases the connection is
+ * CONN_RUNNING meanwhile and belongs to that thread; when the loop is not (or
+ * no longer) its own, the thread hands the connection back as a completion,
+ * with the state in which the loop is to go on.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+#include "worker/http_machine.h"
+
+static unsigned route_of(const struct request *q)
+{
+    return q->match.route != NULL ? q->match.route->index : UINT_MAX;
+}
+
+static int64_t clock_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* ---- What a request may ask of the worker, on its handler's thread ------ */
+
+static void will_block(struct request *q)
+{
+    (void)q;
+    handoff_will_block(&worker_self->handoff);
+}
+
+static int64_t receive(struct request *q, void *buf, size_t size)
+{
+    struct conn *c = q->owner;
+    const struct http_server_conf *conf = http_conn_conf(c);
+    int64_t elapsed = clock_us() / 1000 - c->work->body_since;
+    int64_t allowed = http_conn_read_allowance(&conf->read_body, conf->timeout, elapsed,
+                                               c->work->body_bytes);
+    size_t got = 0;
+
+    errno = ETIMEDOUT;
+    if (allowed <= 0) {
+        return -1;
+    }
+    switch (transport_read_wait(c, buf, size, &got, allowed)) {
+    case IO_DONE:
+        c->work->body_bytes += got;
+        return (int64_t)got;
+    case IO_EOF:
+        return 0;
+    case IO_AGAIN:
+        errno = ETIMEDOUT;
+        return -1;
+    default:
+        errno = ECONNRESET;
+        return -1;
+    }
+}
+
+static int send_all(struct request *q, const struct iovec *iov, int count)
+{
+    struct conn *c = q->owner;
+
+    return transport_send_wait(c, iov, count, http_conn_conf(c)->timeout) == IO_DONE ? 0 : -1;
+}
+
+const struct request_io http_handler_io = { will_block, receive, send_all };
+
+/* ---- Running ------------------------------------------------------------ */
+
+static void hand_out(struct worker *w, struct conn *c, enum conn_state resume)
+{
+    w->running++;
+    c->work->resume = (uint8_t)resume;
+    c->state = CONN_RUNNING;
+}
+
+static enum step take_back(struct worker *w, struct conn *c)
+{
+    if (!handoff_leave(&w->handoff)) {
+        loop_complete(w, c);
+        return STEP_LOST;
+    }
+    w->running--;
+    c->state = c->work->resume;
+    return STEP_NEXT;
+}
+
+static enum step run_inline(struct worker *w, struct conn *c)
+{
+    struct request *q = c->work->request;
+
+    hand_out(w, c, CONN_ANSWER);
+    handoff_enter(&w->handoff, route_of(q));
+    request_run(q);
+    return take_back(w, c);
+}
+
+void http_conn_job(void *worker, struct job *job)
+{
+    struct worker *w = worker;
+    struct conn *c = (struct conn *)job;
+    struct request *q = c->work->request;
+    unsigned route = route_of(q);
+    int64_t began = clock_us();
+
+    request_run(q);
+    handoff_job_done(&w->handoff, route, clock_us() - began);
+    loop_complete(w, c);
+}
+
+/* Registered first: afterwards the connection belongs to the other thread. */
+static enum step run_elsewhere(struct worker *w, struct conn *c)
+{
+    if (transport_output_pending(c)) {
+        (void)transport_flush(c); /* earlier answers do not wait for this one */
+    }
+    if (!conn_register(w, c)) {
+        return STEP_CLOSED;
+    }
+    hand_out(w, c, CONN_ANSWER);
+    if (handoff_give_job(&w->handoff, &c->job)) {
+        return STEP_WAIT;
+    }
+    w->running--;
+    c->state = CONN_WAITING;
+    return STEP_NEXT;
+}
+
+/* Ready to run: inline, on a spare thread where the route is known to block,
+ * or later where no thread is free. */
+enum step http_step_waiting(struct worker *w, struct conn *c)
+{
+    struct work *work = c->work;
+    struct request *q = work->request;
+
+    timer_cancel(&w->timers, &c->timer);
+    q->pending = work->in + work->in_start;
+    q->pending_len = work->in_end - work->in_start;
+    if (handoff_route_is_slow(&w->handoff, route_of(q))) {
+        enum step step = run_elsewhere(w, c);
+
+        if (step != STEP_NEXT) {
+            return step;
+        }
+    }
+    else if (handoff_can_start(&w->handoff)) {
+        return run_inline(w, c);
+    }
+    queue_push(&w->waiting, c);
+    return http_conn_wait(w, c);
+}
+
+enum step http_handler_pull(struct worker *w, struct conn *c)
+{
+    struct work *work = c->work;
+    struct request *q = work->request;
+
+    hand_out(w, c, CONN_STREAM);
+    handoff_enter(&w->handoff, route_of(q));
+    work->pulled = request_pull(q, work->out + work->out_end, OUT_BYTES - work->out_end);
+    work->has_pulled = true;
+    return take_back(w, c);
+}
+
+static void account(struct worker *w, struct conn *c)
+{
+    struct record *r = conn_record(&w->slab, c);
+    const struct request *q = c->work->request;
+
+    SB_COUNT(w->slot, requests, 1);
+    SB_COUNT(w->slot, bytes_out, (uint64_t)q->pub.bytes_sent + (uint64_t)q->head_bytes);
+    record_change(r);
+    r->keepalives++;
+    r->idle_since = w->now;
+    record_settle(r);
+}
+
+enum step http_step_log(struct worker *w, struct conn *c)
+{
+    struct request *q = c->work->request;
+
+    account(w, c);
+    if (w->http->hooks[INS_PHASE_log_transaction] == NULL) {
+        request_log(q, w->wall);
+        c->state = CONN_SENT;
+        return STEP_NEXT;
+    }
+    hand_out(w, c, CONN_SENT);
+    handoff_enter(&w->handoff, route_of(q));
+    request_log(q, w->wall);
+    return take_back(w, c);
+}

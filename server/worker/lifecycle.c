@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a connection in this worker: opened, registered, lent its
+ * buffers, closed. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/check.h"
+#include "util/log.h"
+#include "worker/state.h"
+
+#define LOG_PART "worker"
+
+enum { INDEX_BITS = 24, WORKER_BITS = 12 };
+
+/* Unique among the living connections of a server's life: a worker's own count
+ * below its index and its generation. */
+static uint64_t make_id(struct worker *w)
+{
+    return (w->start.generation << (INDEX_BITS + WORKER_BITS)) |
+           ((uint64_t)w->start.index << INDEX_BITS) | (w->next_id++ & ((1u << INDEX_BITS) - 1));
+}
+
+static void fill_record(struct worker *w, struct conn *c, const struct sockaddr *peer,
+                        socklen_t peer_len)
+{
+    struct record *r = conn_record(&w->slab, c);
+
+    record_change(r);
+    r->version = RECORD_VERSION;
+    r->size = RECORD_SIZE;
+    r->protocol = RECORD_HTTP1;
+    r->keepalives = 0;
+    r->id = make_id(w);
+    r->listener_id = w->start.listeners->list[c->listener].id;
+    r->idle_since = w->now;
+    r->head_since = 0;
+    r->unread = 0;
+    r->peer_len = 0;
+    if (peer_len > 0 && peer_len <= sizeof(r->peer) && peer->sa_family != AF_UNIX) {
+        memcpy(&r->peer, peer, peer_len);
+        r->peer_len = peer_len;
+    }
+    record_settle(r);
+}
+
+static const struct host_table *find_hosts(struct worker *w, const struct conn *c)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof(local);
+
+    if (!http_needs_local(w->http, c->listener) ||
+        getsockname(c->fd, (struct sockaddr *)&local, &len) < 0) {
+        return http_hosts(w->http, c->listener, NULL);
+    }
+    return http_hosts(w->http, c->listener, (struct sockaddr *)&local);
+}
+
+struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
+                       socklen_t peer_len)
+{
+    struct conn *c = conn_take(&w->slab);
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->fd = fd;
+    c->listener = (uint16_t)listener;
+    c->state = CONN_HEAD;
+    c->can_write = true;
+    c->hosts = find_hosts(w, c);
+    fill_record(w, c, peer, peer_len);
+    if (w->tls != NULL && tls_wanted(w->tls, c->hosts, w->start.listeners->list[listener].https)) {
+        c->tls = tls_open(w->tls, c->hosts);
+        if (c->tls == NULL) {
+            conn_give(&w->slab, c);
+            return NULL;
+        }
+    }
+    return c;
+}
+
+bool conn_register(struct worker *w, struct conn *c)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+
+    if (c->registered) {
+        return true;
+    }
+    ev.data.u64 = conn_tag(&w->slab, c);
+    if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0) {
+        log_error("INS01403", "cannot poll a connection: errno %d", errno);
+        conn_close(w, c);
+        return false;
+    }
+    c->registered = true;
+    return true;
+}
+
+struct work *conn_work(struct worker *w, struct conn *c)
+{
+    struct work *work = w->free_work;
+
+    if (c->work != NULL) {
+        return c->work;
+    }
+    if (work != NULL) {
+        w->free_work = work->next_free;
+    }
+    else {
+        work = malloc(sizeof(*work));
+        if (work == NULL) {
+            return NULL;
+        }
+    }
+    memset(work, 0, offsetof(struct work, in_first));
+    work->in = work->in_first;
+    work->in_size = IN_BYTES;
+    c->work = work;
+    return work;
+}
+
+bool work_reserve(struct work *work, size_t size)
+{
+    size_t larger = work->in_size;
+    char *grown;
+
+    while (larger < size) {
+        larger *= 2;
+    }
+    if (larger == work->in_size) {
+        return true;
+    }
+    grown = malloc(larger);
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(grown, work->in, work->in_end);
+    if (work->in != work->in_first) {
+        free(work->in);
+    }
+    work->in = grown;
+    work->in_size = larger;
+    return true;
+}
+
+void conn_release_work(struct worker *w, struct conn *c)
+{
+    struct work *work = c->work;
+
+    if (work == NULL) {
+        return;
+    }
+    if (work->request != NULL) {
+        request_give(work->request);
+    }
+    if (work->in != work->in_first) {
+        free(work->in);
+    }
+    work->next_free = w->free_work;
+    w->free_work = work;
+    c->work = NULL;
+}
+
+void conn_close(struct worker *w, struct conn *c)
+{
+    INS_CHECK(c->state != CONN_RUNNING && c->state != CONN_FREE);
+    timer_cancel(&w->timers, &c->timer);
+    conn_release_work(w, c);
+    if (c->tls != NULL) {
+        tls_close(c->tls);
+        c->tls = NULL;
+    }
+    /* A descriptor that another process may hold too would stay in our epoll. */
+    if (c->shared && c->registered) {
+        loop_unwatch(w, c->fd);
+    }
+    if (c->fd >= 0) {
+        (void)close(c->fd);
+        c->fd = -1;
+    }
+    conn_give(&w->slab, c);
+    accept_resume(w);
+}

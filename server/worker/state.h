@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's whole state, and what its files offer each other. Everything in
+ * struct worker belongs to the loop, whichever thread runs it, except what is
+ * marked; module code never sees it.
+ */
+#ifndef WORKER_STATE_H
+#define WORKER_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "ipc/ipc.h"
+#include "worker/conn.h"
+#include "worker/handoff.h"
+#include "worker/timers.h"
+#include "worker/worker.h"
+
+enum {
+    EVENTS_PER_TURN = 256,
+    HANDOVER_PEERS = 256,
+    OFFER_WINDOW = 4, /* messages to one peer that it has not answered */
+    RAW_BYTES = 64 * 1024
+};
+
+/* Queue of connections, linked by conn.next. */
+struct conn_queue {
+    struct conn *first, *last;
+};
+
+/* What epoll reports on, beside connections: told apart by the tag's upper
+ * half, which no living connection's index reaches. */
+enum source { SOURCE_CONN, SOURCE_LISTENER, SOURCE_COMPLETIONS, SOURCE_MASTER, SOURCE_GENERATION,
+              SOURCE_PEER, SOURCE_SIGNALS };
+
+/* A pair to a worker of another generation. */
+struct peer {
+    int fd; /* -1: unused */
+    bool gives; /* it offers to us; else we offer to it */
+    bool blocked; /* its queue is full: wait for EPOLLOUT */
+    uint64_t generation;
+    uint32_t index;
+    struct offer *offers[OFFER_WINDOW]; /* messages without their answer */
+    unsigned offer_count;
+};
+
+struct worker {
+    struct worker_start start;
+    struct http_app *http;
+    struct tls_app *tls;
+    struct sb_worker *slot;
+
+    /* the loop */
+    int epoll_fd, completion_fd, signal_fd;
+    struct epoll_event events[EVENTS_PER_TURN];
+    int64_t now;            /* CLOCK_MONOTONIC ms, once a turn */
+    apr_time_t wall;        /* realtime us, once a turn */
+    struct conn_queue ready, waiting;
+    struct timers timers;
+    _Atomic(struct conn *) completions; /* any thread pushes */
+    struct handoff handoff;
+    bool stop;
+    int exit_status;
+
+    /* connections */
+    struct conn_slab slab;
+    struct work *free_work;
+    uint64_t next_id;
+    uint32_t running; /* connections that a handler has */
+    char raw[RAW_BYTES]; /* wire bytes before TLS, and what is thrown away */
+
+    /* accepting */
+    bool accepting;  /* told to */
+    bool listening;  /* listeners are in epoll */
+    bool pause_logged;
+    int64_t paused_at;
+    struct timer accept_timer;
+
+    /* draining */
+    bool draining, hand_over, orphan;
+    int64_t deadline; /* ms; 0 none */
+    uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
+    uint32_t parked_count;
+    struct peer peers[HANDOVER_PEERS];
+    unsigned next_peer;
+    uint64_t next_offer;
+    struct ipc_message message; /* the one being received */
+};
+
+/* The process's only one; request_io callbacks and spare threads find it here. */
+extern struct worker *worker_self;
+
+/* ---- loop.c ------------------------------------------------------------ */
+
+/* Serves until the loop is lost or the worker stops. */
+void loop_run(void *worker);
+/* Puts a connection where the loop will step it. */
+void loop_ready(struct worker *w, struct conn *c);
+/* Any thread: the handler of c has returned, the loop goes on with it. */
+void loop_complete(struct worker *w, struct conn *c);
+int loop_watch(struct worker *w, int fd, uint32_t events, enum source source, unsigned index);
+void loop_unwatch(struct worker *w, int fd);
+void queue_push(struct conn_queue *q, struct conn *c);
+struct conn *queue_pop(struct conn_queue *q);
+
+/* ---- accept.c ---------------------------------------------------------- */
+
+void accept_start(struct worker *w);
+void accept_stop(struct worker *w);
+void accept_event(struct worker *w, unsigned listener);
+/* Takes one round from every listener: a sibling died with its wake-up. */
+void accept_poke(struct worker *w);
+/* A descriptor or slot came free: try again if paused. */
+void accept_resume(struct worker *w);
+/* Takes what waits on a listener that nobody will poll again. */
+void accept_rest(struct worker *w, const struct listener *l);
+void accept_timeout(struct worker *w);
+
+/* ---- transport.c: bytes in and out, plain or TLS ------------------------ */
+
+enum io { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
+
+/* Non-blocking read into buf; *got bytes on IO_DONE. */
+enum io transport_read(struct conn *c, char *buf, size_t size, size_t *got, char *raw,
+                       size_t raw_size);
+/* Non-blocking: everything in out, then the answer's pieces. */
+enum io transport_flush(struct conn *c);
+/* Only what TLS owes (handshake, alerts). */
+enum io transport_flush_tls(struct conn *c);
+bool transport_output_pending(const struct conn *c);
+/* Blocking variants for a handler's thread, bounded by timeout ms. */
+enum io transport_read_wait(struct conn *c, char *buf, size_t size, size_t *got, int64_t timeout);
+enum io transport_send_wait(struct conn *c, const struct iovec *iov, int count, int64_t timeout);
+
+/* ---- lifecycle.c -------------------------------------------------------- */
+
+/* Takes over fd; NULL where there is no slot (fd stays the caller's). */
+struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
+                       socklen_t peer_len);
+void conn_close(struct worker *w, struct conn *c);
+/* Into epoll, once. False: closed. */
+bool conn_register(struct worker *w, struct conn *c);
+/* Lends buffers; NULL where memory is out. */
+struct work *conn_work(struct worker *w, struct conn *c);
+void conn_release_work(struct worker *w, struct conn *c);
+
+/* ---- http_conn.c -------------------------------------------------------- */
+
+enum step { STEP_NEXT, STEP_WAIT, STEP_LOST, STEP_CLOSED };
+
+/* Goes on with a connection until it must wait, is gone, or the loop is lost. */
+enum step http_conn_run(struct worker *w, struct conn *c);
+void http_conn_timeout(struct worker *w, struct conn *c);
+/* On a spare thread. */
+void http_conn_job(void *worker, struct job *job);
+
+/* ---- handover.c --------------------------------------------------------- */
+
+/* Draining: is this connection parked now? Then it will be offered. */
+void handover_park(struct worker *w, struct conn *c);
+void handover_add_peer(struct worker *w, int fd, bool gives, uint64_t generation, uint32_t index);
+void handover_event(struct worker *w, unsigned peer, uint32_t events);
+/* Offers what is queued, as far as windows allow; once a turn. */
+void handover_pump(struct worker *w);
+/* Can this connection go on in another worker? */
+bool handover_possible(const struct worker *w, const struct conn *c);
+bool handover_pending(const struct worker *w);
+
+/* ---- control.c ---------------------------------------------------------- */
+
+void control_event(struct worker *w, enum source source);
+void control_signal(struct worker *w);
+/* Is a draining worker empty, or its time up? */
+void control_check_drained(struct worker *w);
+
+/* ---- worker.c ----------------------------------------------------------- */
+
+/* The end of the process, on whatever thread has the loop. */
+void worker_end(struct worker *w) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's start and end. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "worker/state.h"
+
+#define LOG_PART "worker"
+
+static int open_descriptors(struct worker *w)
+{
+    w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (w->epoll_fd < 0) {
+        return errno;
+    }
+    w->completion_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->completion_fd < 0) {
+        return errno;
+    }
+    return loop_watch(w, w->completion_fd, EPOLLIN | EPOLLET, SOURCE_COMPLETIONS, 0);
+}
+
+static int watch_pairs(struct worker *w)
+{
+    int rv = 0;
+
+    if (w->start.master_fd >= 0) {
+        rv = loop_watch(w, w->start.master_fd, EPOLLIN, SOURCE_MASTER, 0);
+    }
+    if (rv == 0 && w->start.generation_fd >= 0) {
+        rv = loop_watch(w, w->start.generation_fd, EPOLLIN, SOURCE_GENERATION, 0);
+    }
+    return rv;
+}
+
+/* -X: nobody else looks after this process's signals. */
+static int watch_signals(struct worker *w)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    w->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return w->signal_fd < 0 ? errno : loop_watch(w, w->signal_fd, EPOLLIN, SOURCE_SIGNALS, 0);
+}
+
+static int make_tables(struct worker *w)
+{
+    uint32_t capacity = (uint32_t)w->start.connections_max;
+    int rv = conn_slab_create(&w->slab, capacity);
+
+    if (rv != 0) {
+        return rv;
+    }
+    w->parked = mmap(NULL, sizeof(*w->parked) * capacity, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (w->parked == MAP_FAILED) {
+        return errno;
+    }
+    for (unsigned i = 0; i < HANDOVER_PEERS; i++) {
+        w->peers[i].fd = -1;
+    }
+    return 0;
+}
+
+static int prepare(struct worker *w)
+{
+    struct timespec t;
+    int rv = open_descriptors(w);
+
+    if (rv == 0) {
+        rv = make_tables(w);
+    }
+    if (rv == 0) {
+        rv = watch_pairs(w);
+    }
+    if (rv == 0 && w->start.master_fd < 0) {
+        rv = watch_signals(w);
+    }
+    if (rv == 0) {
+        rv = handoff_start(&w->handoff, w->start.threads_max, http_route_count(w->http), w->slot,
+                           loop_run, http_conn_job, w);
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    w->now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return rv;
+}
+
+static void say_ready(struct worker *w)
+{
+    struct ipc_empty empty = { 0 };
+
+    if (w->start.generation_fd >= 0) {
+        (void)ipc_send(w->start.generation_fd, w->start.generation, IPC_WORKER_READY, &empty,
+                       sizeof(empty), NULL, 0);
+    }
+    if (w->start.master_fd < 0) {
+        accept_start(w);
+    }
+}
+
+void worker_end(struct worker *w)
+{
+    access_log_flush(w->http);
+    /* A handler that is cut off at the deadline still uses what exit would free. */
+    if (w->running == 0 && w->start.child_exit != NULL) {
+        w->start.child_exit(w->start.ctx);
+    }
+    _exit(w->exit_status);
+}
+
+int worker_run(const struct worker_start *start)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    int rv;
+
+    if (w == NULL) {
+        return EXIT_FAILURE;
+    }
+    worker_self = w;
+    w->start = *start;
+    w->http = start->http;
+    w->tls = start->tls;
+    w->slot = start->slot;
+    rv = prepare(w);
+    if (rv != 0) {
+        log_error("INS01416", "cannot start: errno %d", rv);
+        return EXIT_FAILURE;
+    }
+    tls_worker_init(w->tls);
+    if (start->child_init != NULL) {
+        start->child_init(start->ctx);
+    }
+    say_ready(w);
+    loop_run(w);
+    handoff_first_thread_lost(&w->handoff);
+    return EXIT_SUCCESS;
+}
