@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS by OpenSSL, without I/O of its own. The input side feeds OpenSSL whole
+ * records only, the output side is a BIO that accepts everything, so that a
+ * connection's state is always plain: no counted record ever waits inside
+ * OpenSSL. The worker moves the bytes.
+ *
+ * A connection is used by one thread at a time, any thread.
+ */
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <apr_pools.h>
+
+#include "http/http_app.h"
+#include "instar.h"
+#include "util/diag.h"
+
+struct tls_app;
+struct tls_conn;
+
+extern ins_module ssl_module; /* the SSL* directives */
+
+/* Reads certificates and keys, makes a context for each distinct policy. Called while still
+ * root, after the servers' configs are merged. Relative paths are below server_root. NULL
+ * where no server has SSLEngine On and no listener is https; errors (a missing certificate:
+ * stage start) to diags. */
+struct tls_app *tls_app_create(ins_server *servers, const struct listener_set *listeners,
+                               const char *server_root, struct diags *diags, apr_pool_t *pool);
+/* Is this connection TLS: by the default server behind its address (SSLEngine On, or not said
+ * and the listener is https). app may be NULL. */
+bool tls_wanted(const struct tls_app *app, const struct host_table *hosts, bool https);
+/* Once in each worker. app may be NULL. */
+void tls_worker_init(struct tls_app *app);
+
+/* NULL when out of memory or where the default server has no certificate (logged).
+ * hosts chooses the context by SNI; it outlives the connection. */
+struct tls_conn *tls_open(struct tls_app *app, const struct host_table *hosts);
+void tls_close(struct tls_conn *t);
+
+enum tls_result { TLS_OK = 0, TLS_WANT_INPUT = -1, TLS_EOF = -2, TLS_FAILED = -3 };
+
+/* Bytes from the wire; all are taken (a partial record is kept, at most one, once tls_read()
+ * has said TLS_WANT_INPUT). TLS_OK, also where what came is no TLS record: tls_read() then
+ * fails, with an alert in the output. TLS_FAILED: out of memory, or plain HTTP. */
+enum tls_result tls_feed(struct tls_conn *t, const void *raw, size_t len);
+/* Decrypted bytes: > 0 that many; TLS_WANT_INPUT; TLS_EOF after close_notify;
+ * TLS_FAILED (an alert may be in the output). Drives the handshake. Call until
+ * TLS_WANT_INPUT: nothing may be left inside OpenSSL. */
+int tls_read(struct tls_conn *t, void *buf, size_t size);
+/* Encrypts; takes everything. TLS_OK or TLS_FAILED. Only once established. */
+enum tls_result tls_write(struct tls_conn *t, const void *data, size_t len);
+/* Bytes for the wire: a contiguous run; len 0 when none. consume after sending; the buffer
+ * goes when it is empty. The run is valid until the next call with t. */
+const char *tls_output(struct tls_conn *t, size_t *len);
+void tls_consume(struct tls_conn *t, size_t len);
+/* Queue close_notify. Idempotent. */
+void tls_shutdown(struct tls_conn *t);
+
+bool tls_established(const struct tls_conn *t);
+/* Handshake bytes have begun with plain HTTP: answer 400 in plain text. */
+bool tls_is_plain_http(const struct tls_conn *t);
+ins_server *tls_server(const struct tls_conn *t); /* chosen by SNI, else the default */
+/* May a request for this server come over a connection whose SNI chose another (else 421)?
+ * Only where both ask the same of a client and show the same certificate. */
+bool tls_server_compatible(const ins_server *a, const ins_server *b);
+/* For %{...}x, SSL_* variables: "TLSv1.3", "TLS_AES_256_GCM_SHA384", client DN ... in pool; NULL
+ * unknown. */
+const char *tls_variable(struct tls_conn *t, const char *name, apr_pool_t *pool);
+/* Last failure's words, for the log: static. */
+const char *tls_error(const struct tls_conn *t);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the TLS part share with each other alone. */
+#ifndef TLS_TLS_INTERNAL_H
+#define TLS_TLS_INTERNAL_H
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#include "tls/tls.h"
+
+#define LOG_PART "ssl"
+
+/* ---- Settings of a server (ssl_directives.c) --------------------------- */
+
+enum { UNSET = -1 };
+
+enum ssl_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRE, VERIFY_OPTIONAL_NO_CA };
+
+enum ssl_protocol {
+    PROTOCOL_SSL3 = 1,
+    PROTOCOL_TLS1 = 2,
+    PROTOCOL_TLS1_1 = 4,
+    PROTOCOL_TLS1_2 = 8,
+    PROTOCOL_TLS1_3 = 16,
+    PROTOCOL_DEFAULT = PROTOCOL_TLS1_2 | PROTOCOL_TLS1_3
+};
+
+/* A value and where it stands, for messages. */
+struct ssl_text {
+    const char *value; /* NULL: not set */
+    const char *file;
+    unsigned line;
+};
+
+struct ssl_server_conf {
+    int engine; /* UNSET, 0, 1 */
+    struct ssl_text engine_at;
+    apr_array_header_t *certificates; /* struct ssl_text: one a key type */
+    apr_array_header_t *keys;         /* struct ssl_text: in the same order; may be fewer */
+    int protocols;                    /* UNSET or a set of enum ssl_protocol */
+    struct ssl_text protocols_at;
+    const char *ciphers;   /* TLS 1.2 and below; NULL: the default */
+    const char *ciphers13; /* NULL: OpenSSL's */
+    int honor_cipher_order;
+    int session_tickets;
+    struct ssl_text ticket_key_file;
+    struct ssl_text ca_file;
+    int verify; /* UNSET or enum ssl_verify */
+    struct ssl_text verify_at;
+    int verify_depth;
+    struct tls_context *context; /* made by tls_app_create(); NULL: no TLS of its own */
+};
+
+static inline struct ssl_server_conf *ssl_server_conf(const ins_server *s)
+{
+    return (struct ssl_server_conf *)s->module_config[ssl_module.index];
+}
+
+extern const char ssl_default_ciphers[];
+
+/* ---- Contexts (context.c, certificate.c) -------------------------------- */
+
+struct ticket_key {
+    unsigned char name[16];
+    unsigned char aes[32], hmac[32];
+    size_t aes_len, hmac_len;
+};
+
+/* Shared by all servers with the same settings. */
+struct tls_context {
+    SSL_CTX *ctx;
+    const char *identity; /* all that goes into it, as text: equal text, same context */
+    const char *policy;   /* what matters for tls_server_compatible() */
+    enum ssl_verify verify;
+    int verify_depth;
+    const struct ticket_key *ticket_key;
+};
+
+struct tls_app {
+    apr_pool_t *pool;
+    const char *server_root;
+    apr_array_header_t *contexts; /* struct tls_context * */
+    struct ticket_key ticket_key; /* for servers without SSLSessionTicketKeyFile */
+    BIO_METHOD *bio_method;
+};
+
+static inline struct tls_context *tls_context_of(const SSL_CTX *ctx)
+{
+    return (struct tls_context *)SSL_CTX_get_app_data(ctx);
+}
+
+/* An error at a setting; OpenSSL's reason is put behind the words where reason
+ * is true, and its queue cleared. */
+__attribute__((format(printf, 4, 5))) void tls_diag(struct diags *diags, const struct ssl_text *at,
+                                                    bool reason, const char *format, ...);
+/* The last reason in OpenSSL's queue, which is cleared. Static. */
+const char *tls_take_reason(void);
+/* ServerRoot-relative. */
+const char *tls_path(const struct tls_app *app, const char *path, apr_pool_t *pool);
+
+/* Certificates and keys of a server into ctx. False where an error was reported. */
+bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
+                       struct diags *diags);
+/* Whom to ask for a client certificate and whom to believe. */
+bool verify_setup(struct tls_app *app, struct tls_context *context,
+                  const struct ssl_server_conf *conf, struct diags *diags);
+/* Chooses the server by SNI, as the ClientHello comes, before anything is decided. */
+int sni_client_hello(SSL *ssl, int *alert, void *unused);
+int sni_acknowledge(SSL *ssl, int *alert, void *unused);
+
+/* ---- Session tickets (tickets.c) ---------------------------------------- */
+
+bool tickets_random(struct ticket_key *key);
+/* NULL where an error was reported. */
+const struct ticket_key *tickets_read(struct tls_app *app, const struct ssl_text *file,
+                                      struct diags *diags);
+int tickets_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int encrypt);
+
+/* ---- Whole records (records.c) ------------------------------------------ */
+
+enum { RECORD_HEADER = 5, RECORD_MAX = RECORD_HEADER + 16384 + 320 };
+
+/* Input from the wire. Bytes [pos, whole) may go to OpenSSL. */
+struct records {
+    unsigned char *data; /* NULL where nothing is kept */
+    unsigned pos, whole, len, cap;
+    bool broken; /* what follows is no record: everything may go, to fail there */
+};
+
+/* False when out of memory or beyond any bound. */
+bool records_add(struct records *r, const void *raw, size_t len);
+/* For OpenSSL: up to size bytes; 0 when no whole record is left. */
+size_t records_take(struct records *r, void *buf, size_t size);
+/* All whole records are taken: keep what is left in a buffer of its size. */
+void records_settle(struct records *r);
+void records_free(struct records *r);
+
+/* ---- Connections (conn.c, bio.c) ----------------------------------------- */
+
+/* Output for the wire: [pos, len) of data; freed when empty. */
+struct tls_out {
+    char *data;
+    size_t pos, len, cap;
+};
+
+struct tls_conn {
+    SSL *ssl;
+    const struct host_table *hosts;
+    ins_server *server;
+    struct records in;
+    struct tls_out out;
+    const char *error;
+    bool began, plain_http, failed, closing;
+};
+
+bool out_reserve(struct tls_out *out, size_t more);
+BIO_METHOD *bio_method_create(void);
+
+#endif

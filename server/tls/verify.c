@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Client certificates: SSLVerifyClient, SSLVerifyDepth, SSLCACertificateFile.
+ * The depth is counted as httpd counts it (a certificate signed by a known CA
+ * has depth 1), which OpenSSL itself does not do.
+ */
+#include "tls/tls_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+/* What "no CA" in optional_no_ca forgives. */
+static bool is_unknown_ca(int error)
+{
+    return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+           error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+           error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+           error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+           error == X509_V_ERR_CERT_UNTRUSTED;
+}
+
+/* A forgiven error stays in the store: it becomes the session's verify result,
+ * by which SSL_CLIENT_VERIFY tells GENEROUS from SUCCESS, resumed or not. */
+static int verify_certificate(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const struct tls_context *context = tls_context_of(SSL_get_SSL_CTX(ssl));
+
+    if (!ok && context->verify == VERIFY_OPTIONAL_NO_CA &&
+        is_unknown_ca(X509_STORE_CTX_get_error(store))) {
+        ok = 1;
+    }
+    if (ok && X509_STORE_CTX_get_error_depth(store) > context->verify_depth) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+        ok = 0;
+    }
+    return ok;
+}
+
+static bool load_authorities(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *file,
+                             struct diags *diags)
+{
+    const char *path = tls_path(app, file->value, app->pool);
+    STACK_OF(X509_NAME) * names;
+
+    if (access(path, R_OK) != 0) {
+        tls_diag(diags, file, false, "cannot read the CA certificates %s: %s", path,
+                 strerror(errno));
+        return false;
+    }
+    ERR_clear_error();
+    names = SSL_load_client_CA_file(path);
+    if (!names || SSL_CTX_load_verify_locations(ctx, path, NULL) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        tls_diag(diags, file, true, "%s holds no usable CA certificates", path);
+        return false;
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    return true;
+}
+
+bool verify_setup(struct tls_app *app, struct tls_context *context,
+                  const struct ssl_server_conf *conf, struct diags *diags)
+{
+    int mode = SSL_VERIFY_NONE;
+
+    context->verify = conf->verify == UNSET ? VERIFY_NONE : (enum ssl_verify)conf->verify;
+    context->verify_depth = conf->verify_depth == UNSET ? 1 : conf->verify_depth;
+    if (conf->ca_file.value && !load_authorities(app, context->ctx, &conf->ca_file, diags)) {
+        return false;
+    }
+    if (context->verify == VERIFY_NONE) {
+        return true;
+    }
+    if (!conf->ca_file.value && context->verify != VERIFY_OPTIONAL_NO_CA) {
+        diags_add(diags, DIAG_START, DIAG_WARNING, conf->verify_at.file, conf->verify_at.line, 0,
+                  "SSLVerifyClient without SSLCACertificateFile: no client certificate will be "
+                  "accepted");
+    }
+    mode = SSL_VERIFY_PEER;
+    if (context->verify == VERIFY_REQUIRE) {
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    }
+    SSL_CTX_set_verify(context->ctx, mode, verify_certificate);
+    return true;
+}
