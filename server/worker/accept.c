@@ -24,8 +24,7 @@ static void watch_listener(struct worker *w, unsigned index)
     int rv = loop_watch(w, fd, EPOLLIN | shared, SOURCE_LISTENER, index);
 
     if (rv != 0 && rv != EEXIST) {
-        log_error("INS01404", "cannot poll %s: errno %d", w->start.listeners->list[index].name,
-                  rv);
+        log_error("INS01404", "cannot poll %s: errno %d", w->start.listeners->list[index].name, rv);
     }
 }
 
@@ -67,8 +66,7 @@ static void pause_accepting(struct worker *w, const char *why)
     SB_COUNT(w->slot, conn_limit, 1);
     w->paused_at = w->now;
     if (!w->pause_logged) {
-        log_warning("INS01405", "accepting pauses: %s (%u connections here)", why,
-                    w->slab.living);
+        log_warning("INS01405", "accepting pauses: %s (%u connections here)", why, w->slab.living);
         w->pause_logged = true;
     }
     if (w->listening) {

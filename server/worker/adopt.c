@@ -28,8 +28,7 @@ static bool acceptable(const struct worker *w, const struct record *r)
 {
     return r->version == RECORD_VERSION && r->size == RECORD_SIZE && (r->sequence & 1) == 0 &&
            r->protocol == RECORD_HTTP1 && r->peer_len <= sizeof(r->peer) &&
-           r->unread + IN_SLACK < IN_BYTES + OFFER_UNREAD_MAX &&
-           w->slab.living < w->slab.capacity;
+           r->unread + IN_SLACK < IN_BYTES + OFFER_UNREAD_MAX && w->slab.living < w->slab.capacity;
 }
 
 /* The head's bytes continue in our buffer as if we had read them. */
@@ -135,8 +134,7 @@ void adopt_offer(struct worker *w, int answer_to, const struct ipc_message *m, b
         }
     }
     /* The sender's window is far smaller than the queue: it cannot be full. */
-    rv = ipc_send(answer_to, w->start.generation, IPC_CONN_TAKEN, &answer, sizeof(answer), NULL,
-                  0);
+    rv = ipc_send(answer_to, w->start.generation, IPC_CONN_TAKEN, &answer, sizeof(answer), NULL, 0);
     if (rv != APR_SUCCESS) {
         log_warning("INS01411", "the worker that offered connections is gone");
     }

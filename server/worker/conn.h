@@ -50,10 +50,10 @@ struct work {
     struct body_piece *piece; /* of the answer, the next to send */
     size_t piece_sent;
     struct body_piece head_piece; /* a head too large for out */
-    int64_t since;      /* ms: the request's first byte */
-    int64_t body_since; /* ms: when its body began to be read */
+    int64_t since;                /* ms: the request's first byte */
+    int64_t body_since;           /* ms: when its body began to be read */
     uint64_t body_bytes;
-    int64_t pulled;   /* what the module's next() returned */
+    int64_t pulled; /* what the module's next() returned */
     bool has_pulled;
     bool close_after; /* this answer is the connection's last */
     bool linger;      /* and the client may still be sending */
@@ -73,21 +73,21 @@ struct conn {
     uint32_t generation; /* of the slot: tells a stale event from a live one */
     uint16_t listener;   /* index in the worker's set */
     uint8_t state;
-    uint8_t noted;       /* events that came while a handler owned it */
-    bool registered;     /* in epoll */
-    bool queued;         /* in the ready queue */
+    uint8_t noted;   /* events that came while a handler owned it */
+    bool registered; /* in epoll */
+    bool queued;     /* in the ready queue */
     bool can_read, can_write, hung_up;
-    bool shared;         /* its descriptor was sent somewhere: EPOLL_CTL_DEL before close */
-    bool refused;        /* a successor did not take it: stays here, closed after its next answer */
-    bool parked;         /* on the list of those to be offered */
+    bool shared;  /* its descriptor was sent somewhere: EPOLL_CTL_DEL before close */
+    bool refused; /* a successor did not take it: stays here, closed after its next answer */
+    bool parked;  /* on the list of those to be offered */
 };
 
 struct conn_slab {
     struct conn *list;      /* private, zero pages until used */
     struct record *records; /* shared memory, a slot each */
     uint32_t capacity, used, living;
-    uint32_t free_first;    /* index + 1 of the last one freed, 0 none */
-    uint32_t *free_next;    /* likewise, for each */
+    uint32_t free_first; /* index + 1 of the last one freed, 0 none */
+    uint32_t *free_next; /* likewise, for each */
 };
 
 /* Maps the slab; 0 or errno. */

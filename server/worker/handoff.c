@@ -21,10 +21,10 @@ enum word_state { WORD_LOOP, WORD_IDLE, WORD_HANDLER, WORD_TAKEN, WORD_STATES };
 
 enum {
     TICK_NANOSECONDS = 1500000,
-    IDLE_TICKS = 40,       /* before the monitor goes to sleep */
+    IDLE_TICKS = 40, /* before the monitor goes to sleep */
     FIRST_SPARES = 2,
     FAST_MICROSECONDS = 500,
-    FAST_CALLS = 64,       /* in a row, until a route runs inline again */
+    FAST_CALLS = 64, /* in a row, until a route runs inline again */
     STACK_BYTES = 1 << 20
 };
 

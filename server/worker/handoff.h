@@ -30,8 +30,8 @@ struct job {
 
 struct handoff {
     _Atomic uint64_t word;
-    uint64_t sequence; /* the loop's thread alone */
-    _Atomic int available; /* spare threads that nothing has been promised to */
+    uint64_t sequence;               /* the loop's thread alone */
+    _Atomic int available;           /* spare threads that nothing has been promised to */
     _Atomic uint32_t monitor_asleep; /* futex word */
     _Atomic uint32_t current_route;  /* of the inline handler, for the monitor's note */
     _Atomic bool stopping;
@@ -47,7 +47,7 @@ struct handoff {
     unsigned note_count;
 
     struct sb_worker *slot;
-    void (*run_loop)(void *ctx);         /* returns when the loop was lost, or at the end */
+    void (*run_loop)(void *ctx); /* returns when the loop was lost, or at the end */
     void (*run_job)(void *ctx, struct job *job);
     void *ctx;
 };

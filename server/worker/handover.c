@@ -269,9 +269,8 @@ void handover_add_peer(struct worker *w, int fd, bool gives, uint64_t generation
         struct peer *p = &w->peers[i];
 
         if (p->fd < 0) {
-            *p = (struct peer){
-                .fd = fd, .gives = gives, .generation = generation, .index = index
-            };
+            *p =
+                (struct peer){ .fd = fd, .gives = gives, .generation = generation, .index = index };
             if (loop_watch(w, fd, EPOLLIN | EPOLLOUT | EPOLLET, SOURCE_PEER, i) == 0) {
                 return;
             }

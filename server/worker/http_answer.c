@@ -128,16 +128,15 @@ enum step http_step_answer(struct worker *w, struct conn *c)
     if (!take_back_unread(c)) {
         work->close_after = true;
     }
-    len = request_answer(q, must_close(w, c), work->out + work->out_end,
-                         OUT_BYTES - work->out_end, &head);
+    len = request_answer(q, must_close(w, c), work->out + work->out_end, OUT_BYTES - work->out_end,
+                         &head);
     if (head == work->out + work->out_end) {
         work->out_end += len;
         gather_pieces(work, &q->first);
     }
     else {
-        work->head_piece = (struct body_piece){
-            .next = &q->first, .len = len, .data = (char *)(uintptr_t)head
-        };
+        work->head_piece =
+            (struct body_piece){ .next = &q->first, .len = len, .data = (char *)(uintptr_t)head };
         work->piece = &work->head_piece;
         work->piece_sent = 0;
     }

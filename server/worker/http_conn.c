@@ -361,8 +361,7 @@ enum step http_step_head(struct worker *w, struct conn *c)
     case H1_COMPLETE:
         return head_complete(w, c);
     case H1_MORE:
-        return make_room(work, h1_head_max(limits)) ? head_read(w, c)
-                                                    : http_conn_refuse(w, c, 431);
+        return make_room(work, h1_head_max(limits)) ? head_read(w, c) : http_conn_refuse(w, c, 431);
     default:
         return http_conn_refuse(w, c, 400);
     }

@@ -38,8 +38,8 @@ static int64_t receive(struct request *q, void *buf, size_t size)
     struct conn *c = q->owner;
     const struct http_server_conf *conf = http_conn_conf(c);
     int64_t elapsed = clock_us() / 1000 - c->work->body_since;
-    int64_t allowed = http_conn_read_allowance(&conf->read_body, conf->timeout, elapsed,
-                                               c->work->body_bytes);
+    int64_t allowed =
+        http_conn_read_allowance(&conf->read_body, conf->timeout, elapsed, c->work->body_bytes);
     size_t got = 0;
 
     errno = ETIMEDOUT;

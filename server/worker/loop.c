@@ -63,8 +63,8 @@ void loop_complete(struct worker *w, struct conn *c)
 
     do {
         c->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&w->completions, &head, c,
-                                                    memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&w->completions, &head, c, memory_order_release,
+                                                    memory_order_relaxed));
     /* Only the first of a batch has to wake the loop. */
     if (head == NULL && write(w->completion_fd, &one, sizeof(one)) < 0) {
         log_error("INS01402", "cannot wake the loop: errno %d", errno);
@@ -180,8 +180,7 @@ static void fire_timers(struct worker *w)
             accept_timeout(w);
         }
         else {
-            http_conn_timeout(w,
-                              (struct conn *)(void *)((char *)t - offsetof(struct conn, timer)));
+            http_conn_timeout(w, (struct conn *)(void *)((char *)t - offsetof(struct conn, timer)));
         }
     }
 }

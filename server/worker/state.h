@@ -32,13 +32,20 @@ struct conn_queue {
 
 /* What epoll reports on, beside connections: told apart by the tag's upper
  * half, which no living connection's index reaches. */
-enum source { SOURCE_CONN, SOURCE_LISTENER, SOURCE_COMPLETIONS, SOURCE_MASTER, SOURCE_GENERATION,
-              SOURCE_PEER, SOURCE_SIGNALS };
+enum source {
+    SOURCE_CONN,
+    SOURCE_LISTENER,
+    SOURCE_COMPLETIONS,
+    SOURCE_MASTER,
+    SOURCE_GENERATION,
+    SOURCE_PEER,
+    SOURCE_SIGNALS
+};
 
 /* A pair to a worker of another generation. */
 struct peer {
-    int fd; /* -1: unused */
-    bool gives; /* it offers to us; else we offer to it */
+    int fd;       /* -1: unused */
+    bool gives;   /* it offers to us; else we offer to it */
     bool blocked; /* its queue is full: wait for EPOLLOUT */
     uint64_t generation;
     uint32_t index;
@@ -55,8 +62,8 @@ struct worker {
     /* the loop */
     int epoll_fd, completion_fd, signal_fd;
     struct epoll_event events[EVENTS_PER_TURN];
-    int64_t now;            /* CLOCK_MONOTONIC ms, once a turn */
-    apr_time_t wall;        /* realtime us, once a turn */
+    int64_t now;     /* CLOCK_MONOTONIC ms, once a turn */
+    apr_time_t wall; /* realtime us, once a turn */
     struct conn_queue ready, waiting;
     struct timers timers;
     _Atomic(struct conn *) completions; /* any thread pushes */
@@ -68,12 +75,12 @@ struct worker {
     struct conn_slab slab;
     struct work *free_work;
     uint64_t next_id;
-    uint32_t running; /* connections that a handler has */
+    uint32_t running;    /* connections that a handler has */
     char raw[RAW_BYTES]; /* wire bytes before TLS, and what is thrown away */
 
     /* accepting */
-    bool accepting;  /* told to */
-    bool listening;  /* listeners are in epoll */
+    bool accepting; /* told to */
+    bool listening; /* listeners are in epoll */
     bool pause_logged;
     int64_t paused_at;
     struct timer accept_timer;

@@ -25,8 +25,8 @@ struct worker_start {
     struct http_app *http;
     struct tls_app *tls; /* or NULL */
     struct sb_worker *slot;
-    int threads_max;      /* ThreadsPerWorker */
-    int connections_max;  /* MaxConnections */
+    int threads_max;               /* ThreadsPerWorker */
+    int connections_max;           /* MaxConnections */
     void (*child_init)(void *ctx); /* runs the modules' hooks, before READY */
     void (*child_exit)(void *ctx); /* when drained */
     void *ctx;
