@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Config: text -> snapshot -> tree -> settings.
+ *
+ * conf_read() reads every file once, follows Include, Define, <IfDefine>,
+ * <IfModule>, <IfFile>, and leaves a tree of directives and containers. The
+ * master scans the tree for what it needs (conf_scan); a generation inherits
+ * tree and settings by fork and applies everything else to it, so both see the same text.
+ */
+#ifndef CONFIG_CONF_H
+#define CONFIG_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "instar.h"
+#include "util/diag.h"
+
+/* One file as it was read: the manifest's text. */
+struct conf_file {
+    const char *path; /* absolute, or "-c" for directives of the command line */
+    const char *text; /* NUL-terminated behind length */
+    size_t length;
+};
+
+/* A directive (children NULL) or a container such as <Location /x>. Containers
+ * that only choose (<IfModule> ...) and Include leave no node: what they hold
+ * stands in their place. */
+struct conf_node {
+    struct conf_node *next, *parent, *children;
+    const char *name; /* as written, a container's without '<'; any case: see conf_is() */
+    uint32_t hash;    /* conf_hash(name) */
+    int argc;
+    const char *const *argv; /* unquoted, ${VAR} replaced */
+    const char *raw; /* everything behind the name, as one string: quotes kept, ${VAR} replaced */
+    bool container;
+    /* conf_read() has dealt with it whole (a process setting, an obsolete
+     * directive): nothing is left for the generation, nor for an error. */
+    bool applied;
+    const struct conf_file *file;
+    unsigned line, column;  /* where the name stands, from 1 */
+    uint32_t at;            /* the same as an offset into file->text */
+    const uint32_t *arg_at; /* argc offsets */
+};
+
+/* LoadModule NAME PATH..., in file order. */
+struct conf_module {
+    const char *name; /* "hello_module" */
+    int path_count;
+    const char *const *paths; /* absolute (ServerRoot-relative resolved) */
+    bool prebuilt;            /* one .so */
+    const char *flags;        /* ModuleFlags for all, then for this one; NULL none */
+    const char *libs;         /* ModuleLibs likewise; each argument separated by \n */
+    const struct conf_node *node;
+};
+
+/* host: "*" where none was given, an address without brackets in its shortest
+ * form ("192.0.2.7", "::1", "fe80::1%eth0"), a name as written (which the master
+ * looks up), or "unix:/PATH". */
+struct conf_listen {
+    const char *host;
+    int port;   /* 0 with unix: */
+    bool https; /* said so, or port 443 and nothing said */
+    int backlog;
+    const struct conf_node *node;
+};
+
+/* A log file that the master opens (ErrorLog, CustomLog), once per path. */
+struct conf_log {
+    const char *path; /* absolute, or "stderr" */
+    const struct conf_node *node;
+};
+
+/* LogLevel PART:LEVEL */
+struct conf_part_level {
+    const char *part; /* "ssl", "hello_module", "hello" */
+    ins_level level;
+};
+
+struct conf_scan; /* of config/ alone, while it reads */
+
+/* Process settings: what the master needs. Times in milliseconds. Paths are
+ * absolute once conf_read() is back. */
+struct conf_process {
+    struct conf_scan *scan;
+    const char *server_root, *runtime_dir, *pid_file, *control_socket;
+    const char *user_name, *group_name; /* as configured */
+    uid_t user;
+    gid_t group;
+    int workers, threads_per_worker;
+    int max_connections; /* of each worker */
+    int listen_backlog;
+    int64_t start_timeout, graceful_shutdown_timeout; /* 0: without limit */
+    int max_draining_generations;
+    const char *module_compiler, *build_directory, *build_user_name;
+    uid_t build_user;
+    gid_t build_group;
+    int64_t build_timeout;
+    int64_t build_memory_limit;      /* bytes */
+    const char *core_dump_directory; /* NULL none */
+    const char *error_log;           /* the main server's, absolute or "stderr" */
+    ins_level log_level;
+    apr_array_header_t *part_levels; /* struct conf_part_level */
+    apr_array_header_t *listens;     /* struct conf_listen */
+    apr_array_header_t *modules;     /* struct conf_module */
+    apr_array_header_t *logs;        /* struct conf_log: every file of ErrorLog and CustomLog */
+};
+
+struct conf {
+    apr_pool_t *pool;
+    const char *path;          /* the file named by -f, absolute */
+    apr_array_header_t *files; /* struct conf_file *: the snapshot, in order of reading */
+    struct conf_node *root;    /* a node without a name; children: the file's top */
+    struct conf_process process;
+};
+
+/* Limits of a config's text. */
+enum {
+    CONF_FILE_MAX = 8 << 20,   /* bytes of one file */
+    CONF_TOTAL_MAX = 32 << 20, /* bytes of all, each as often as it is included */
+    CONF_FILES_MAX = 10000,
+    CONF_LINE_MAX = 1 << 20, /* with its continuations */
+    CONF_DEPTH_MAX = 128     /* of Include, and of containers */
+};
+
+/* What the command line says. */
+struct conf_options {
+    const char *server_root;     /* -d, or the built-in one */
+    const char *config_file;     /* -f; relative to server_root */
+    apr_array_header_t *defines; /* const char *: -D */
+    apr_array_header_t
+        *directives;    /* const char *: -c, applied behind the file; -C is not offered */
+    const char *prefix; /* where the installed files are (libexec, include) */
+};
+
+/* Reads, expands and scans. Errors go to diags (stage config); *out is made as far
+ * as the text allows even then, so that more can be checked. Relative paths and
+ * default paths are resolved. Pool is the conf's whole memory. Changes no
+ * process state. */
+void conf_read(struct conf **out, const struct conf_options *options, struct diags *diags,
+               apr_pool_t *pool);
+
+/* The same for a text in memory, called name in messages; Include is refused.
+ * For tests. */
+void conf_read_text(struct conf **out, const struct conf_options *options, const char *name,
+                    const char *text, size_t length, struct diags *diags, apr_pool_t *pool);
+
+/* Of a directive's name, without regard to case. */
+uint32_t conf_hash(const char *name);
+/* Case-insensitive name test. */
+bool conf_is(const struct conf_node *node, const char *name);
+/* An error at a node (argument arg, from 0; -1: the name), with the excerpt. */
+__attribute__((format(printf, 4, 5))) void conf_error(struct diags *diags,
+                                                      const struct conf_node *node, int arg,
+                                                      const char *format, ...);
+__attribute__((format(printf, 4, 5))) void conf_warn(struct diags *diags,
+                                                     const struct conf_node *node, int arg,
+                                                     const char *format, ...);
+
+/* The same for another stage than config (a bind, a log file). */
+__attribute__((format(printf, 6, 7))) void conf_report(struct diags *diags, enum diag_stage stage,
+                                                       enum diag_severity severity,
+                                                       const struct conf_node *node, int arg,
+                                                       const char *format, ...);
+
+/* ---- Applying directives (in the generation) -------------------------- */
+
+/* The rows that config/ itself owns (process settings, LoadModule, Listen, and
+ * the language: Include, Define, <IfModule> ...): for -L, DIRECTIVES.md and the
+ * nearest-name search. Ended by { 0 }. conf_read() has applied them all; the
+ * names of containers begin with '<'. */
+extern const ins_directive conf_process_directives[];
+
+/* httpd directives that mean nothing here (StartServers ...): name, what to
+ * use instead. Ended by { NULL }. One warning each a run. */
+struct conf_obsolete {
+    const char *name, *instead;
+};
+extern const struct conf_obsolete conf_obsolete[];
+
+/* Checks the argument count and kind, then calls the setter or stores the
+ * field. conf is the config the row is for. Errors go to diags. */
+void conf_apply(const ins_directive *row, const struct conf_node *node, ins_server *server,
+                const char *location, void *conf, struct diags *diags, apr_pool_t *pool,
+                apr_pool_t *temp_pool);
+
+/* What the setter of a row sees beyond ins_cmd: the node, the diagnostics, and
+ * by conf_cmd_at() the argument (from 0) that the words it returns are about.
+ * Only for setters called by conf_apply(). */
+const struct conf_node *conf_cmd_node(const ins_cmd *cmd);
+struct diags *conf_cmd_diags(const ins_cmd *cmd);
+void conf_cmd_at(ins_cmd *cmd, int arg);
+
+/* Reports an unknown directive with the nearest of all known names. */
+void conf_unknown(const struct conf_node *node, const ins_directive *const tables[], int count,
+                  struct diags *diags);
+
+/* "10", "10s", "500ms", "5m": to milliseconds (default unit: seconds); false
+ * where it is no time. And sizes: "10", "10K", "64M". Used by setters. */
+bool conf_time(const char *text, int64_t *ms);
+bool conf_size(const char *text, int64_t *bytes);
+/* A whole number in decimal from min to max; false where it is none. */
+bool conf_int(const char *text, int64_t min, int64_t max, int64_t *value);
+/* ServerRoot-relative. */
+const char *conf_path(const struct conf *conf, const char *path, apr_pool_t *pool);
+/* LogLevel, put into force in this process (util/log.h). */
+void conf_apply_log_levels(const struct conf_process *process);
+
+#endif

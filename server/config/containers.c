@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* <Container> and </Container>: what is open, what it does with the lines
+ * inside, and whether begin and end fit. A container must end in the file that
+ * it began in. What a false condition skips is still checked for that. */
+#include "config/reader.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <apr_strings.h>
+
+/* From at: to the white space, '>' or end behind a container's name. */
+static size_t name_end(const struct logical_line *line, size_t at)
+{
+    while (at < line->length && !lexer_space(line->text[at]) && line->text[at] != '>') {
+        at++;
+    }
+    return at;
+}
+
+/* Where the arguments end: at the last '>', as httpd takes it. The line's length where
+ * there is none. */
+static size_t find_bracket(const struct logical_line *line, size_t from)
+{
+    const char *bracket;
+
+    if (from < line->length && line->text[from] == '>') {
+        return from;
+    }
+    bracket = memrchr(line->text + from, '>', line->length - from);
+    return bracket ? (size_t)(bracket - line->text) : line->length;
+}
+
+static void warn_trailing(struct conf_reader *rd, const struct logical_line *line,
+                          const struct conf_node *node, size_t bracket)
+{
+    if (bracket + 1 < line->length) {
+        conf_warn(rd->diags, node, -1, "what stands behind the '>' is ignored");
+    }
+}
+
+static struct open_container *push(struct conf_reader *rd, const struct conf_node *node, bool skips)
+{
+    struct open_container *container = apr_pcalloc(rd->temp, sizeof(*container));
+
+    container->outer = rd->open;
+    container->node = node;
+    container->skips = skips;
+    rd->open = container;
+    rd->nesting++;
+    rd->skipping += skips ? 1 : 0;
+    return container;
+}
+
+static void pop(struct conf_reader *rd)
+{
+    struct open_container *container = rd->open;
+
+    if (container->tail) {
+        rd->parent = container->parent;
+        rd->tail = container->tail;
+    }
+    rd->open = container->outer;
+    rd->nesting--;
+    rd->skipping -= container->skips ? 1 : 0;
+}
+
+/* A container of the tree: what follows becomes its children. */
+static void enter(struct conf_reader *rd, struct conf_node *node)
+{
+    struct open_container *container = push(rd, node, false);
+
+    node_attach(rd, node);
+    container->parent = rd->parent;
+    container->tail = rd->tail;
+    rd->parent = node;
+    rd->tail = &node->children;
+}
+
+static void open_line(struct conf_reader *rd, const struct logical_line *line)
+{
+    struct word name = { .start = 1, .end = name_end(line, 1) };
+    size_t bracket = find_bracket(line, name.end);
+    struct conf_node *node = node_create(rd, line, &name, name.end, bracket);
+    struct known *known;
+
+    node->container = true;
+    if (name.end == name.start) {
+        conf_error(rd->diags, node, -1, "a container's name must follow the '<'");
+        return;
+    }
+    if (bracket == line->length) {
+        conf_error(rd->diags, node, -1, "<%s lacks its closing '>'", node->name);
+    }
+    warn_trailing(rd, line, node, bracket);
+    if (rd->nesting >= CONF_DEPTH_MAX) {
+        conf_error(rd->diags, node, -1, "containers are nested deeper than %d", CONF_DEPTH_MAX);
+        rd->stop = true;
+        return;
+    }
+    if (rd->skipping) {
+        push(rd, node, true);
+        return;
+    }
+    node_expand(rd, node);
+    known = known_find(rd->known, node);
+    if (known && known->condition) {
+        push(rd, node, !known->condition(rd, node));
+        return;
+    }
+    enter(rd, node);
+}
+
+static bool opened_here(const struct conf_reader *rd, const char *name, const char **expected)
+{
+    const struct open_container *container = rd->open;
+
+    *expected = container != rd->reading->base ? container->node->name : NULL;
+    for (; container != rd->reading->base; container = container->outer) {
+        if (strcasecmp(container->node->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void close_line(struct conf_reader *rd, const struct logical_line *line)
+{
+    struct word name = { .start = 2, .end = name_end(line, 2) };
+    size_t bracket = find_bracket(line, name.end);
+    const struct conf_node *node = node_create(rd, line, &name, name.end, name.end);
+    const char *expected;
+    bool known = opened_here(rd, node->name, &expected);
+
+    if (bracket == line->length) {
+        conf_error(rd->diags, node, -1, "</%s lacks its closing '>'", node->name);
+    }
+    warn_trailing(rd, line, node, bracket);
+    if (!expected) {
+        conf_error(rd->diags, node, -1, "</%s> ends nothing: no container is open in this file",
+                   node->name);
+        return;
+    }
+    if (strcasecmp(expected, node->name) != 0) {
+        conf_error(rd->diags, node, -1, "</%s> where </%s> is expected, for the <%s> of line %u",
+                   node->name, expected, expected, rd->open->node->line);
+    }
+    /* a wrong name ends what it could have meant, or nothing */
+    while (known && strcasecmp(rd->open->node->name, node->name) != 0) {
+        pop(rd);
+    }
+    if (known) {
+        pop(rd);
+    }
+}
+
+void container_line(struct conf_reader *rd, const struct logical_line *line)
+{
+    if (line->length > 1 && line->text[1] == '/') {
+        close_line(rd, line);
+    }
+    else {
+        open_line(rd, line);
+    }
+}
+
+void container_unwind(struct conf_reader *rd, const struct open_container *base)
+{
+    while (rd->open != base) {
+        if (!rd->stop) {
+            conf_error(rd->diags, rd->open->node, -1, "<%s> is never closed: </%s> is missing",
+                       rd->open->node->name, rd->open->node->name);
+        }
+        pop(rd);
+    }
+}
