@@ -94,20 +94,20 @@ static void gather_pieces(struct work *work, struct body_piece *piece)
 static bool take_back_unread(struct conn *c)
 {
     struct work *work = c->work;
+    size_t own = work->in_end - work->in_start;
     size_t len = 0;
     const char *data = request_unread(work->request, &len);
 
-    if (data >= work->in && data <= work->in + work->in_size) {
-        work->in_start = (size_t)(data - work->in);
-        work->in_end = work->in_start + len;
+    if (len == 0) {
         return true;
     }
-    work->in_start = work->in_end = work->body_at;
-    if (len > work->in_size - work->in_end) {
+    if (work->body_at + len + own > work->in_size) {
         return false;
     }
-    memcpy(work->in + work->in_end, data, len);
-    work->in_end += len;
+    memmove(work->in + work->body_at + len, work->in + work->in_start, own);
+    memcpy(work->in + work->body_at, data, len);
+    work->in_start = work->body_at;
+    work->in_end = work->in_start + len + own;
     return true;
 }
 
@@ -157,7 +157,7 @@ enum step http_step_stream(struct worker *w, struct conn *c)
         if (work->has_pulled) {
             work->has_pulled = false;
             if (work->pulled <= 0) {
-                work->close_after = work->close_after || work->pulled < 0;
+                work->close_after = !work->request->keep_alive || work->request->failed;
                 c->state = CONN_LOG;
                 return STEP_NEXT;
             }

@@ -273,8 +273,6 @@ static enum step head_complete(struct worker *w, struct conn *c)
         /* The framing is sound, so the connection may go on. */
         SB_COUNT(w->slot, errors, 1);
         request_refuse(q, status, NULL);
-        q->pending = work->in + work->in_start;
-        q->pending_len = work->in_end - work->in_start;
         c->state = CONN_ANSWER;
         return STEP_NEXT;
     }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <time.h>
 
 #include "worker/http_machine.h"
@@ -33,6 +34,17 @@ static void will_block(struct request *q)
     handoff_will_block(&worker_self->handoff);
 }
 
+/* What the loop had read before the handler started comes first. */
+static size_t read_ahead(struct work *work, void *buf, size_t size)
+{
+    size_t len = work->in_end - work->in_start;
+
+    len = len < size ? len : size;
+    memcpy(buf, work->in + work->in_start, len);
+    work->in_start += len;
+    return len;
+}
+
 static int64_t receive(struct request *q, void *buf, size_t size)
 {
     struct conn *c = q->owner;
@@ -40,8 +52,12 @@ static int64_t receive(struct request *q, void *buf, size_t size)
     int64_t elapsed = clock_us() / 1000 - c->work->body_since;
     int64_t allowed =
         http_conn_read_allowance(&conf->read_body, conf->timeout, elapsed, c->work->body_bytes);
-    size_t got = 0;
+    size_t got = read_ahead(c->work, buf, size);
 
+    if (got > 0) {
+        c->work->body_bytes += got;
+        return (int64_t)got;
+    }
     errno = ETIMEDOUT;
     if (allowed <= 0) {
         return -1;
@@ -135,13 +151,8 @@ static enum step run_elsewhere(struct worker *w, struct conn *c)
  * or later where no thread is free. */
 enum step http_step_waiting(struct worker *w, struct conn *c)
 {
-    struct work *work = c->work;
-    struct request *q = work->request;
-
     timer_cancel(&w->timers, &c->timer);
-    q->pending = work->in + work->in_start;
-    q->pending_len = work->in_end - work->in_start;
-    if (handoff_route_is_slow(&w->handoff, route_of(q))) {
+    if (handoff_route_is_slow(&w->handoff, route_of(c->work->request))) {
         enum step step = run_elsewhere(w, c);
 
         if (step != STEP_NEXT) {
