@@ -92,7 +92,8 @@ static void apply_row(struct loading *l, const struct known_row *known,
 static void report_unknown(struct loading *l, const struct conf_node *node)
 {
     int count = l->app->module_count;
-    const ins_directive **tables = apr_pcalloc(l->temp_pool, sizeof(*tables) * ((size_t)count + 2));
+    const ins_directive **tables =
+        apr_pcalloc(l->temp_pool, sizeof(const void *) * ((size_t)count + 2));
     int n = 0;
 
     tables[n++] = conf_process_directives;

@@ -16,8 +16,8 @@ enum { BUFFER_SIZE = 4 << 20, RETRIES = 20, RETRY_NS = 1000000 };
 
 struct expectation {
     const char *name;
-    int fds;     /* -1: any number */
     size_t size; /* exact, unless variable */
+    int fds;     /* -1: any number */
     bool variable;
 };
 

@@ -15,11 +15,7 @@
 
 #include "ipc/messages.h"
 
-enum {
-    IPC_VERSION = 1,
-    IPC_MAX_PAYLOAD = 96 * 1024,
-    IPC_MAX_FDS = 128
-};
+enum { IPC_VERSION = 1, IPC_MAX_PAYLOAD = 96 * 1024, IPC_MAX_FDS = 128 };
 
 struct ipc_header {
     uint16_t version, type;

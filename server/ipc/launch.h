@@ -26,8 +26,8 @@ struct launch {
     uint64_t number;
     enum launch_dump dump;
     const struct conf *conf;
-    struct diags *scan;   /* what the master found wrong; never NULL */
-    bool check_only;      /* configtest, or scan has errors: load, report, exit */
+    struct diags *scan;                   /* what the master found wrong; never NULL */
+    bool check_only;                      /* configtest, or scan has errors: load, report, exit */
     const struct listener_set *listeners; /* empty in check_only */
     const struct build_list *builds;
     const struct log_set *logs;

@@ -19,9 +19,9 @@ struct diag {
     struct diag *next;
     enum diag_stage stage;
     enum diag_severity severity;
-    const char *file; /* NULL where unknown */
-    unsigned line;    /* 1 is the first; 0: unknown */
-    unsigned column;  /* bytes from 1; 0: unknown */
+    const char *file;    /* NULL where unknown */
+    unsigned line;       /* 1 is the first; 0: unknown */
+    unsigned column;     /* bytes from 1; 0: unknown */
     const char *message; /* one line, no file:line in it */
     const char *excerpt; /* the line itself and a caret under it, or NULL */
 };
@@ -37,9 +37,10 @@ struct diags {
 };
 
 struct diags *diags_create(apr_pool_t *pool);
-__attribute__((format(printf, 7, 8))) void
-diags_add(struct diags *d, enum diag_stage stage, enum diag_severity severity, const char *file,
-          unsigned line, unsigned column, const char *format, ...);
+__attribute__((format(printf, 7, 8))) void diags_add(struct diags *d, enum diag_stage stage,
+                                                     enum diag_severity severity, const char *file,
+                                                     unsigned line, unsigned column,
+                                                     const char *format, ...);
 /* For the caret: excerpt of the last added entry. text is the line's bytes. */
 void diags_excerpt(struct diags *d, const char *text, size_t len, unsigned column);
 /* A ready excerpt, from a file or another process: copied, made harmless. */

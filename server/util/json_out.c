@@ -163,17 +163,19 @@ void jout_string_n(struct jout *j, const char *text, size_t len)
 void jout_int(struct jout *j, int64_t value)
 {
     char buf[24];
+    int len = snprintf(buf, sizeof(buf), "%" PRId64, value);
 
     begin_value(j);
-    append(j, buf, (size_t)snprintf(buf, sizeof(buf), "%" PRId64, value));
+    append(j, buf, (size_t)len);
 }
 
 void jout_uint(struct jout *j, uint64_t value)
 {
     char buf[24];
+    int len = snprintf(buf, sizeof(buf), "%" PRIu64, value);
 
     begin_value(j);
-    append(j, buf, (size_t)snprintf(buf, sizeof(buf), "%" PRIu64, value));
+    append(j, buf, (size_t)len);
 }
 
 void jout_bool(struct jout *j, bool value)

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 
 struct listener {
-    uint64_t id;  /* of this socket, never reused while the master lives */
+    uint64_t id; /* of this socket, never reused while the master lives */
     int fd;
-    bool https;   /* Listen ... https */
+    bool https; /* Listen ... https */
     int backlog;
     socklen_t addr_len;
     struct sockaddr_storage addr;
