@@ -44,7 +44,7 @@ static const char *lower(const char *name, char *buf, size_t size)
 {
     size_t i;
 
-    for (i = 0; name[i] && i < size - 1; i++) {
+    for (i = 0; i < size - 1 && name[i]; i++) {
         buf[i] = (char)apr_tolower(name[i]);
     }
     buf[i] = '\0';

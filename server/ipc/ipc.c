@@ -119,7 +119,7 @@ apr_status_t ipc_send(int fd, uint64_t generation, enum ipc_type type, const voi
     header.length = (uint32_t)length;
     iov[1].iov_base = (void *)(uintptr_t)payload;
     iov[1].iov_len = length;
-    if (fd_count > 0) {
+    if (fds && fd_count > 0) {
         attach(&msg, &control, fds, fd_count);
     }
     for (int tries = 0;;) {

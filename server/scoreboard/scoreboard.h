@@ -15,7 +15,14 @@
 enum { SB_VERSION = 1, SB_GENERATIONS = 32, SB_WORKERS = 1024, SB_DOING = 200 };
 
 enum sb_gen_state {
-    SB_FREE, SB_BUILDING, SB_STARTING, SB_PROBING, SB_SERVING, SB_DRAINING, SB_EXITED, SB_FAILED
+    SB_FREE,
+    SB_BUILDING,
+    SB_STARTING,
+    SB_PROBING,
+    SB_SERVING,
+    SB_DRAINING,
+    SB_EXITED,
+    SB_FAILED
 };
 
 /* name, words for status and metrics */
@@ -45,7 +52,7 @@ struct sb_generation {
     _Atomic uint64_t number;
     _Atomic uint32_t state; /* enum sb_gen_state */
     _Atomic int32_t pid;
-    _Atomic int64_t since;  /* apr_time_t of the last change of state */
+    _Atomic int64_t since; /* apr_time_t of the last change of state */
     /* What it is doing while it starts ("loading modules/hello.c"): for the
      * words about a crash. Written by the generation alone. */
     char doing[SB_DOING];
