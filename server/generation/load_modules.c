@@ -84,9 +84,9 @@ static const char *check_structure(struct loading *l, const ins_module *m, size_
     }
     if (m->size != sizeof(ins_module) || size < sizeof(ins_module)) {
         return apr_psprintf(l->pool,
-                            "has another layout (%u bytes, this server's has %zu): compile it "
+                            "has another layout (%u bytes, this server's has %u): compile it "
                             "again with this server's instar.h",
-                            m->size, sizeof(ins_module));
+                            m->size, (unsigned)sizeof(ins_module));
     }
     if (m->index != -1) {
         return "is loaded already by another LoadModule, or does not begin with INS_MODULE_HEADER";
@@ -100,16 +100,16 @@ static void adopt(struct loading *l, const struct conf_module *cm, void *handle,
     const char *refused;
 
     if (!m) {
-        loading_error(
-            l, DIAG_LOAD, cm->node,
-            "%s exports no symbol %s: LoadModule's first argument must be the name of the "
-            "structure that the module defines with INS_MODULE(%s)",
-            cm->paths[0], cm->name, cm->name);
+        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1,
+                    "%s exports no symbol %s: LoadModule's first argument must be the name of the "
+                    "structure that the module defines with INS_MODULE(%s)",
+                    cm->paths[0], cm->name, cm->name);
         return;
     }
     refused = check_structure(l, m, data_size(m));
     if (refused) {
-        loading_error(l, DIAG_LOAD, cm->node, "%s in %s %s", cm->name, cm->paths[0], refused);
+        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1, "%s in %s %s", cm->name,
+                    cm->paths[0], refused);
         return;
     }
     m->index = index;
@@ -126,12 +126,13 @@ static void load(struct loading *l, const struct conf_module *cm, const char *ob
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     left = guard_check();
     if (!handle) {
-        loading_error(l, DIAG_LOAD, cm->node, "cannot load %s: %s", cm->name, link_error(path));
+        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1, "cannot load %s: %s", cm->name,
+                    link_error(path));
     }
     else if (left) {
-        loading_error(l, DIAG_LOAD, cm->node,
-                      "%s leaves %s behind when it is loaded (a constructor): use child_init",
-                      cm->name, left);
+        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1,
+                    "%s leaves %s behind when it is loaded (a constructor): use child_init",
+                    cm->name, left);
     }
     else {
         adopt(l, cm, handle, index);

@@ -59,10 +59,6 @@ struct loading {
 /* What it is doing, for the words about a crash. */
 __attribute__((format(printf, 2, 3))) void loading_doing(struct loading *l, const char *format,
                                                          ...);
-/* A diagnostic at a line of the config. */
-__attribute__((format(printf, 4, 5))) void loading_error(struct loading *l, enum diag_stage stage,
-                                                         const struct conf_node *node,
-                                                         const char *format, ...);
 
 /* apply_config.c: the core's directives now, those of modules once they are loaded. */
 void apply_core(struct loading *l);

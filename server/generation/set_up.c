@@ -25,14 +25,14 @@ static bool set_up(struct loading *l, int index)
     words = last_words_take();
     left = guard_check();
     if (rv != INS_OK) {
-        loading_error(l, DIAG_START, node_of(l, index),
-                      "%s refuses to start (post_config returned %d)%s%s", m->name, rv,
-                      words ? ": " : "; it logged no reason", words ? words : "");
+        conf_report(l->diags, DIAG_START, DIAG_ERROR, node_of(l, index), -1,
+                    "%s refuses to start (post_config returned %d)%s%s", m->name, rv,
+                    words ? ": " : "; it logged no reason", words ? words : "");
         return false;
     }
     if (left) {
-        loading_error(l, DIAG_START, node_of(l, index),
-                      "%s leaves %s behind in post_config: use child_init", m->name, left);
+        conf_report(l->diags, DIAG_START, DIAG_ERROR, node_of(l, index), -1,
+                    "%s leaves %s behind in post_config: use child_init", m->name, left);
         return false;
     }
     return true;

@@ -12,7 +12,7 @@
 #include "util/check.h"
 #include "util/utf8.h"
 
-enum { EXCERPT_WIDTH = 160, EXCERPT_BEFORE = 100 };
+enum { MESSAGE_MAX = 8192, EXCERPT_WIDTH = 160, EXCERPT_BEFORE = 100 };
 
 static const char *const stage_names[DIAG_STAGES] = { "config", "build", "load", "start" };
 
@@ -58,8 +58,8 @@ static char *printable(const char *text, size_t len, const char *but, apr_pool_t
 void diags_add(struct diags *d, enum diag_stage stage, enum diag_severity severity,
                const char *file, unsigned line, unsigned column, const char *format, ...)
 {
+    char words[MESSAGE_MAX];
     struct diag *entry;
-    const char *words;
     va_list args;
 
     *(severity == DIAG_ERROR ? &d->errors : &d->warnings) += 1;
@@ -67,7 +67,7 @@ void diags_add(struct diags *d, enum diag_stage stage, enum diag_severity severi
         return;
     }
     va_start(args, format);
-    words = apr_pvsprintf(d->pool, format, args);
+    (void)vsnprintf(words, sizeof(words), format, args);
     va_end(args);
     entry = apr_pcalloc(d->pool, sizeof(*entry));
     entry->stage = stage;
