@@ -106,7 +106,7 @@ struct route {
     const char *method, *pattern; /* as written: "GET|POST", "/users/{id}" */
     ins_handler_fn handle;
     const ins_module *module;
-    const char *handler_name; /* without its module */
+    const char *handler_name;     /* without its module */
     const struct conf_node *node; /* may be NULL */
     unsigned index;       /* unique in the app: workers keep their notes (slow, fast) beside it */
     apr_table_t *options; /* key=value, NULL none */

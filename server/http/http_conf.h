@@ -23,9 +23,11 @@ struct read_timeout {
 };
 
 struct conf_node;
-struct section_table;
-struct route_table;
 struct log_target;
+struct route_list;
+struct route_table;
+struct section;
+struct section_table;
 
 /* LogFormat FORMAT NICKNAME */
 struct log_nickname {
@@ -43,13 +45,14 @@ struct http_server_conf {
     int keep_alive, max_keep_alive_requests; /* 0: without limit */
     struct read_timeout read_handshake, read_header, read_body;
     struct h1_limits limits;
-    const char *server_header; /* "Instar", "Instar/1.0.0" ... by ServerTokens */
+    const char *server_header;        /* "Instar", "Instar/1.0.0" ... by ServerTokens */
     apr_array_header_t *server_alias; /* const char *: lower case, wildcards too */
     apr_array_header_t *log_formats;  /* struct log_nickname */
     apr_array_header_t *custom_logs;  /* struct custom_log; empty: the main server's */
     const char *error_log;            /* this host's own, NULL: the main one's */
     const struct conf_node *error_log_node;
-    int error_log_fd; /* -1: the process's own */
+    int error_log_fd;               /* -1: the process's own */
+    struct route_list *route_lines; /* never inherited: see route_table */
 
     /* By http_app_finish(). A virtual host's tables hold its own entries alone;
      * whoever looks up takes the main server's together with them. */
@@ -60,8 +63,8 @@ struct http_server_conf {
 };
 
 struct http_location_conf {
-    int64_t limit_request_body; /* 0: without limit */
-    apr_array_header_t *routes; /* struct route_def: Route lines of this section; never inherited */
+    int64_t limit_request_body;    /* 0: without limit */
+    const struct section *section; /* the one whose directives filled it; NULL outside */
 };
 
 extern ins_module core_module;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routes inside the http part. Each server has a trie of its own routes, a level
+ * a segment. A request walks its host's trie and the main server's side by
+ * side, as one: so a host inherits without a copy, and overriding costs nothing.
+ *
+ * Literal children of all tries live in one hash table keyed by parent and text:
+ * a step costs the same with ten children and with ten thousand.
+ */
+#ifndef HTTP_ROUTES_H
+#define HTTP_ROUTES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/http_app.h"
+#include "http/regex.h"
+#include "http/sections.h"
+
+enum { ROUTE_DEPTH_MAX = 64, ROUTE_METHODS_MAX = 64 };
+
+/* A Route line: made by the directive, completed by route_compile(). */
+struct route_def {
+    struct route pub;            /* first */
+    struct route_def *next;      /* of its server, in file order */
+    struct route_def *next_here; /* at the same end of the trie; of ~: the server's next */
+    const struct http_location_conf *location; /* of the section around it; NULL outside */
+    const char *handler;                       /* as written, with its module */
+    int pattern_arg, handler_arg;
+    int option_count;
+    const char *const *options; /* "key=value" */
+    bool is_regex;
+    unsigned order; /* of the line in the config */
+    uint64_t methods;
+
+    int param_count;
+    const char **params; /* names */
+
+    /* ~ */
+    struct regex *regex;
+    const char *prefix; /* every path that matches begins so */
+    size_t prefix_len;
+    struct route_def *equal;       /* the line before with this expression, for other methods */
+    const struct section *section; /* where alone it applies; NULL everywhere */
+};
+
+/* The Route lines of a server, in file order. */
+struct route_list {
+    struct route_def *first, *last;
+};
+
+struct trie_node {
+    struct trie_node *chain; /* of the hash table */
+    const struct trie_node *parent;
+    const char *text; /* a literal, or an expression */
+    uint32_t len, hash;
+    struct regex *regex; /* NULL: a literal */
+    unsigned order;      /* expressions: of the line that brought it first */
+    struct trie_node *next_expr;
+    struct trie_node *exprs, *last_expr; /* {x:re} */
+    struct trie_node *any;               /* {x} */
+    struct route_def *end, *tail;        /* patterns that end here, or by {x...} */
+};
+
+struct route_table {
+    struct trie_node root;
+    struct route_def *regexes, *last_regex; /* in file order */
+};
+
+struct route_set {
+    apr_pool_t *pool;
+    struct trie_node **buckets;
+    uint32_t bucket_count, node_count; /* bucket_count is a power of two */
+    unsigned depth;                    /* of the deepest pattern */
+    unsigned count;
+    const char *methods[ROUTE_METHODS_MAX];
+    int method_count;
+    struct apr_hash_t *expressions;  /* text -> struct regex * */
+    struct apr_hash_t *regex_routes; /* text, section and server -> the last struct route_def * */
+};
+
+/* ---- Reading (core_directives.c) ---- */
+
+/* The setter of Route; conf is the location config. */
+const char *route_read(ins_cmd *cmd, void *conf, int argc, const char *const argv[]);
+
+/* ---- Building ---- */
+
+struct route_set *route_set_create(apr_pool_t *pool);
+/* The bit of a method, taken up where it is new; 0 where there are too many. */
+uint64_t route_method_bit(struct route_set *set, const char *name, size_t len);
+/* 0 where no route names it. */
+uint64_t route_method_find(const struct route_set *set, const char *name);
+enum { ROUTE_GET = 1, ROUTE_HEAD = 2, ROUTE_OPTIONS = 4 }; /* their bits */
+
+/* All Route lines of app's servers: the tables and app->routes. */
+void routes_build(struct http_app *app, struct diags *diags);
+/* Puts def into table, or reports why not. */
+void route_compile(struct route_set *set, struct route_table *table, struct route_def *def,
+                   struct diags *diags);
+
+uint32_t route_hash(const struct trie_node *parent, uint32_t text_hash);
+uint32_t route_text_hash(const char *text, size_t len);
+struct trie_node *route_child(const struct route_set *set, const struct trie_node *parent,
+                              const char *text, size_t len, uint32_t text_hash, bool expression);
+
+/* ---- Handlers ---- */
+
+struct handler_index;
+struct handler_index *handler_index_create(struct http_app *app, apr_pool_t *pool);
+/* Sets def's handler and module, or reports why not. */
+void handler_resolve(struct handler_index *index, struct route_def *def, struct diags *diags);
+
+#endif
