@@ -36,9 +36,11 @@ struct launch {
     int build_dir; /* open BuildDirectory, for relative dlopen */
 };
 
-/* Given to the master by main.c. run() does not return. */
+/* Given to the master by main.c. run() does not return; run_single() (-X)
+ * returns the exit status. */
 struct launch_ops {
     void (*run)(const struct launch *launch);
+    int (*run_single)(const struct launch *launch);
 };
 
 #endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket's server side: connections, their one line, their reply.
+ * Each step is bounded, so that a client that says nothing, reads nothing or
+ * goes away costs the master a slot for some seconds and no more.
+ */
+#include "master/control.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/conf.h"
+#include "master/pidfile.h"
+#include "master/reload.h"
+#include "master/report.h"
+#include "util/log.h"
+
+#define LOG_PART "master"
+
+enum { CLIENTS_MAX = 64, ASK_MS = 5000, READ_MS = 30000, BACKLOG = 64 };
+
+struct control {
+    struct source source;
+    struct control_client *clients;
+    int client_count;
+    pid_t owner;
+    dev_t dev;
+    ino_t inode;
+    char path[PATH_MAX];
+};
+
+static void drop(struct master *m, struct control_client *client)
+{
+    struct control_client **at;
+
+    for (at = &m->control->clients; *at != NULL; at = &(*at)->next) {
+        if (*at == client) {
+            *at = client->next;
+            m->control->client_count--;
+            break;
+        }
+    }
+    reload_forget_client(m, client);
+    timer_clear(&m->loop, &client->timer);
+    source_close(&m->loop, &client->source);
+    free(client->out);
+    free(client);
+}
+
+static void overdue(struct master *m, void *ctx)
+{
+    drop(m, ctx);
+}
+
+/* ---- Replies ----------------------------------------------------------- */
+
+static void send_more(struct master *m, struct control_client *client)
+{
+    while (client->out_sent < client->out_len) {
+        ssize_t n = send(client->source.fd, client->out + client->out_sent,
+                         client->out_len - client->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno == EAGAIN) {
+            (void)source_change(&m->loop, &client->source, EPOLLOUT);
+            timer_set(&m->loop, &client->timer, loop_now_ms() + READ_MS, overdue, client);
+            return;
+        }
+        if (n < 0 && errno != EINTR) {
+            break;
+        }
+        client->out_sent += n > 0 ? (size_t)n : 0;
+    }
+    drop(m, client);
+}
+
+void control_reply(struct master *m, struct control_client *client, int code, const char *text)
+{
+    size_t size = strlen(text) + 16;
+    int len;
+
+    client->out = malloc(size);
+    if (client->out == NULL) {
+        drop(m, client);
+        return;
+    }
+    len = snprintf(client->out, size, "%d\n%s", code, text);
+    client->out_len = (size_t)len;
+    send_more(m, client);
+}
+
+void control_reply_outcome(struct master *m, struct control_client *client,
+                           const struct outcome *outcome)
+{
+    const char *text = client->json ? report_json(outcome, outcome->pool)
+                                    : report_text(outcome, client->colour, outcome->pool);
+
+    control_reply(m, client, outcome->ok ? 0 : 1, text);
+}
+
+/* ---- Requests ---------------------------------------------------------- */
+
+static void read_request(struct master *m, struct control_client *client)
+{
+    ssize_t n = recv(client->source.fd, client->in + client->in_len,
+                     sizeof(client->in) - 1 - client->in_len, MSG_DONTWAIT);
+    char *end;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0) {
+        drop(m, client);
+        return;
+    }
+    client->in_len += (size_t)n;
+    end = memchr(client->in, '\n', client->in_len);
+    if (end == NULL) {
+        if (client->in_len == sizeof(client->in) - 1) {
+            drop(m, client);
+        }
+        return;
+    }
+    *end = '\0';
+    client->asked = true;
+    timer_clear(&m->loop, &client->timer);
+    (void)source_change(&m->loop, &client->source, EPOLLRDHUP);
+    control_run(m, client);
+}
+
+static void client_ready(struct master *m, void *ctx, uint32_t events)
+{
+    struct control_client *client = ctx;
+
+    if (client->out != NULL && (events & EPOLLOUT)) {
+        send_more(m, client);
+    }
+    else if (client->asked) {
+        drop(m, client); /* it has stopped waiting */
+    }
+    else {
+        read_request(m, client);
+    }
+}
+
+static bool is_allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void accept_ready(struct master *m, void *ctx, uint32_t events)
+{
+    struct control *control = m->control;
+    struct control_client *client;
+    int fd = accept4(control->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)ctx;
+    (void)events;
+    if (fd < 0) {
+        return;
+    }
+    client =
+        control->client_count < CLIENTS_MAX && is_allowed(fd) ? calloc(1, sizeof(*client)) : NULL;
+    if (client == NULL ||
+        source_add(&m->loop, &client->source, fd, EPOLLIN, client_ready, client) != 0) {
+        free(client);
+        (void)close(fd);
+        return;
+    }
+    client->next = control->clients;
+    control->clients = client;
+    control->client_count++;
+    timer_set(&m->loop, &client->timer, loop_now_ms() + ASK_MS, overdue, client);
+}
+
+/* ---- The socket -------------------------------------------------------- */
+
+static int address_of(const char *path, struct sockaddr_un *un)
+{
+    memset(un, 0, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof(un->sun_path)) {
+        return ENAMETOOLONG;
+    }
+    memcpy(un->sun_path, path, strlen(path));
+    return 0;
+}
+
+/* Who holds the pid file may take the place of a socket that nobody answers. */
+static int clear_way(const struct sockaddr_un *un)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = fd < 0 ? errno : 0;
+
+    if (fd >= 0) {
+        if (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 || errno == EAGAIN) {
+            error = EEXIST;
+        }
+        else if (errno == ECONNREFUSED) {
+            (void)unlink(un->sun_path);
+        }
+        (void)close(fd);
+    }
+    return error;
+}
+
+static int bind_private(int fd, const struct sockaddr_un *un)
+{
+    /* The mode is there from the first moment, not after a chmod(). */
+    mode_t before = umask(0177);
+    int error = bind(fd, (const struct sockaddr *)un, sizeof(*un)) != 0 ? errno : 0;
+
+    (void)umask(before);
+    if (error == 0 && listen(fd, BACKLOG) != 0) {
+        error = errno;
+    }
+    return error;
+}
+
+static int open_socket(struct control *control, const char *path, int *fd)
+{
+    struct sockaddr_un un;
+    struct stat st;
+    int error = address_of(path, &un);
+
+    error = error == 0 ? clear_way(&un) : error;
+    if (error != 0) {
+        return error;
+    }
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0) {
+        return errno;
+    }
+    error = bind_private(*fd, &un);
+    if (error != 0) {
+        (void)close(*fd);
+        return error;
+    }
+    (void)snprintf(control->path, sizeof(control->path), "%s", path);
+    control->owner = getpid();
+    if (lstat(path, &st) == 0) {
+        control->dev = st.st_dev;
+        control->inode = st.st_ino;
+    }
+    return 0;
+}
+
+static void close_socket(struct master *m)
+{
+    struct control *control = m->control;
+    struct stat st;
+
+    source_close(&m->loop, &control->source);
+    if (control->owner == getpid() && lstat(control->path, &st) == 0 && st.st_dev == control->dev &&
+        st.st_ino == control->inode) {
+        (void)unlink(control->path);
+    }
+}
+
+int control_open(struct master *m, const char *path)
+{
+    struct control *control = calloc(1, sizeof(*control));
+    int fd = -1, error = control == NULL ? ENOMEM : open_socket(control, path, &fd);
+
+    if (error == 0) {
+        m->control = control;
+        error = source_add(&m->loop, &control->source, fd, EPOLLIN, accept_ready, NULL);
+    }
+    if (error != 0) {
+        m->control = NULL;
+        free(control);
+    }
+    return error;
+}
+
+void control_close(struct master *m)
+{
+    struct control_client *client, *next;
+
+    if (m->control == NULL) {
+        return;
+    }
+    close_socket(m);
+    for (client = m->control->clients; client != NULL; client = next) {
+        next = client->next;
+        if (client->for_end) {
+            control_reply(m, client, 0, client->json ? "{\"ok\":true}\n" : "stopped\n");
+        }
+        else {
+            drop(m, client);
+        }
+    }
+    while (m->control->clients != NULL) {
+        drop(m, m->control->clients);
+    }
+    free(m->control);
+    m->control = NULL;
+}
+
+static void follow_socket(struct master *m, const char *path)
+{
+    struct control fresh = { .source = { .fd = -1 } };
+    int fd = -1, error;
+
+    if (strcmp(path, m->control->path) == 0) {
+        return;
+    }
+    error = open_socket(&fresh, path, &fd);
+    if (error != 0) {
+        log_error("INS01116", "ControlSocket %s: %s; %s is used on", path, strerror(error),
+                  m->control->path);
+        return;
+    }
+    close_socket(m);
+    memcpy(m->control->path, fresh.path, sizeof(fresh.path));
+    m->control->dev = fresh.dev;
+    m->control->inode = fresh.inode;
+    if (source_add(&m->loop, &m->control->source, fd, EPOLLIN, accept_ready, NULL) != 0) {
+        (void)close(fd);
+        m->control->source.fd = -1;
+    }
+}
+
+static void follow_pid_file(struct master *m, const char *path)
+{
+    struct pid_file *fresh;
+    pid_t other;
+    bool stale;
+    int error;
+
+    if (strcmp(path, pidfile_path(m->pid_file)) == 0) {
+        return;
+    }
+    fresh = pidfile_claim(path, &error, &other, &stale);
+    if (fresh == NULL) {
+        log_error("INS01117", "PidFile %s: %s; %s is used on", path, strerror(error),
+                  pidfile_path(m->pid_file));
+        return;
+    }
+    pidfile_release(m->pid_file);
+    m->pid_file = fresh;
+}
+
+void control_follow(struct master *m, const struct conf *conf)
+{
+    if (m->control == NULL || m->pid_file == NULL) {
+        return;
+    }
+    if (strcmp(conf->process.control_socket, m->control->path) == 0 &&
+        strcmp(conf->process.pid_file, pidfile_path(m->pid_file)) == 0) {
+        return;
+    }
+    follow_socket(m, conf->process.control_socket);
+    follow_pid_file(m, conf->process.pid_file);
+    (void)pidfile_note_control(m->pid_file, m->control->path);
+}

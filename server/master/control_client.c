@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking a running server. It must be found in bad times too: when the config
+ * no longer parses, or names another socket than the one the server was
+ * started with. So the pid file is asked first, then the places beside it.
+ */
+#include "master/control_client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <apr_strings.h>
+
+#include "master/pidfile.h"
+#include "master/verbs.h"
+#include "util/diag.h"
+
+enum { REPLY_MAX = 16 << 20, POLL_NS = 10 * 1000 * 1000 };
+
+void whereabouts_find(struct whereabouts *w, const struct conf_options *options, apr_pool_t *pool)
+{
+    struct conf *conf = NULL;
+
+    /* What is wrong with the text is for others to say. */
+    conf_read(&conf, options, diags_create(pool), pool);
+    w->config = conf->path;
+    w->pid_file = conf->process.pid_file;
+    w->control_socket = conf->process.control_socket;
+    w->pid = pidfile_holder(w->pid_file);
+}
+
+static int connect_to(const char *path, int *fd)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int error;
+
+    if (strlen(path) >= sizeof(un.sun_path)) {
+        return ENAMETOOLONG;
+    }
+    memcpy(un.sun_path, path, strlen(path));
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0) {
+        return errno;
+    }
+    if (connect(*fd, (const struct sockaddr *)&un, sizeof(un)) != 0) {
+        error = errno;
+        (void)close(*fd);
+        return error;
+    }
+    return 0;
+}
+
+/* The place that the server itself has noted comes first: the config may have
+ * been changed since. */
+static int reach(const struct whereabouts *w, int *fd)
+{
+    char noted[PATH_MAX];
+
+    if (pidfile_control(w->pid_file, noted, sizeof(noted)) && connect_to(noted, fd) == 0) {
+        return 0;
+    }
+    return connect_to(w->control_socket, fd);
+}
+
+static int send_line(int fd, const char *request, apr_pool_t *pool)
+{
+    const char *line = apr_pstrcat(pool, request, "\n", NULL);
+    size_t len = strlen(line), sent = 0;
+
+    while (sent < len) {
+        ssize_t n = send(fd, line + sent, len - sent, MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EINTR) {
+            return errno;
+        }
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+static int read_all(int fd, char **text, apr_pool_t *pool)
+{
+    size_t size = 65536, used = 0;
+    char *buf = apr_palloc(pool, size);
+
+    for (;;) {
+        ssize_t n = recv(fd, buf + used, size - used - 1, 0);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        used += (size_t)n;
+        if (used + 1 == size) {
+            char *larger = apr_palloc(pool, size * 2);
+
+            if (size >= REPLY_MAX) {
+                return EMSGSIZE;
+            }
+            memcpy(larger, buf, used);
+            buf = larger;
+            size *= 2;
+        }
+    }
+    buf[used] = '\0';
+    *text = buf;
+    return 0;
+}
+
+static int parse(char *text, struct control_answer *answer)
+{
+    char *end;
+    long code = strtol(text, &end, 10);
+
+    if (end == text || *end != '\n' || code < 0 || code > VERB_ELSEWHERE) {
+        return EPROTO; /* it died in the middle of its answer */
+    }
+    answer->code = (int)code;
+    answer->text = end + 1;
+    return 0;
+}
+
+int control_ask(const struct whereabouts *w, const char *request, struct control_answer *answer,
+                apr_pool_t *pool)
+{
+    char *text = NULL;
+    int fd = -1, error = reach(w, &fd);
+
+    if (error != 0) {
+        return error;
+    }
+    error = send_line(fd, request, pool);
+    error = error == 0 ? read_all(fd, &text, pool) : error;
+    (void)close(fd);
+    return error == 0 ? parse(text, answer) : error;
+}
+
+static bool poll_gone(pid_t pid, int timeout_ms)
+{
+    const struct timespec pause = { 0, POLL_NS };
+
+    for (int waited = 0; kill(pid, 0) == 0 || errno == EPERM; waited += POLL_NS / 1000000) {
+        if (waited >= timeout_ms) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+bool control_wait_gone(pid_t pid, int timeout_ms)
+{
+    struct pollfd p = { .events = POLLIN };
+    int n;
+
+    if (pid <= 0) {
+        return true;
+    }
+    p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (p.fd < 0) {
+        return errno == ESRCH || poll_gone(pid, timeout_ms);
+    }
+    do {
+        n = poll(&p, 1, timeout_ms);
+    } while (n < 0 && errno == EINTR);
+    (void)close(p.fd);
+    return n > 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can be asked over the control socket: one table, one function a verb. */
+#include <limits.h>
+#include <string.h>
+
+#include "config/conf.h"
+#include "master/control.h"
+#include "master/manifest.h"
+#include "master/reload.h"
+#include "master/report.h"
+#include "master/stop.h"
+#include "master/verbs.h"
+
+/* The words behind the verb. */
+struct request {
+    const char *config; /* the file that is to be tested; NULL: ours */
+};
+
+typedef void (*verb_fn)(struct master *m, struct control_client *client, const struct request *r);
+typedef const char *(*words_fn)(struct master *m, apr_pool_t *pool);
+
+static void reply_words(struct master *m, struct control_client *client, words_fn text,
+                        words_fn json)
+{
+    apr_pool_t *pool = master_pool_create();
+
+    control_reply(m, client, 0, client->json ? json(m, pool) : text(m, pool));
+    apr_pool_destroy(pool);
+}
+
+static void do_status(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reply_words(m, client, status_text, status_json);
+}
+
+static void do_generations(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reply_words(m, client, generations_text, generations_json);
+}
+
+static void do_graceful(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reload_request(m, false, client);
+}
+
+static void do_restart(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reload_request(m, true, client);
+}
+
+static void do_stop(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    client->for_end = true;
+    stop_now(m);
+}
+
+static void do_graceful_stop(struct master *m, struct control_client *client,
+                             const struct request *r)
+{
+    (void)r;
+    stop_gracefully(m);
+    control_reply(m, client, 0, client->json ? "{\"ok\":true}\n" : "stopping gracefully\n");
+}
+
+static bool is_our_config(const struct master *m, const char *path)
+{
+    return m->serving != NULL && strcmp(m->serving->manifest->conf->path, path) == 0;
+}
+
+/* Only what this server would read itself: its command line is part of that. */
+static void do_configtest(struct master *m, struct control_client *client, const struct request *r)
+{
+    if (r->config == NULL || !is_our_config(m, r->config)) {
+        control_reply(m, client, VERB_ELSEWHERE, "");
+        return;
+    }
+    reload_check(m, DUMP_NOTHING, client);
+}
+
+static const struct {
+    const char *name;
+    verb_fn act;
+} verbs[] = {
+    { "status", do_status },
+    { "generations", do_generations },
+    { "graceful", do_graceful },
+    { "restart", do_restart },
+    { "stop", do_stop },
+    { "graceful-stop", do_graceful_stop },
+    { "configtest", do_configtest },
+};
+
+static void read_options(struct control_client *client, char *rest, struct request *r)
+{
+    char *word, *state = NULL;
+    char *config = rest != NULL ? strstr(rest, "config=") : NULL;
+
+    /* The last one, since a path may hold spaces. */
+    if (config != NULL && (config == rest || config[-1] == ' ')) {
+        r->config = config + 7;
+        *config = '\0';
+    }
+    for (word = rest != NULL ? strtok_r(rest, " ", &state) : NULL; word != NULL;
+         word = strtok_r(NULL, " ", &state)) {
+        client->json = client->json || strcmp(word, "json") == 0;
+        client->colour = client->colour || strcmp(word, "colour") == 0;
+    }
+}
+
+void control_run(struct master *m, struct control_client *client)
+{
+    struct request r = { NULL };
+    char *rest = strchr(client->in, ' ');
+
+    if (rest != NULL) {
+        *rest++ = '\0';
+    }
+    read_options(client, rest, &r);
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].name, client->in) == 0) {
+            verbs[i].act(m, client, &r);
+            return;
+        }
+    }
+    control_reply(m, client, VERB_USAGE, client->json ? "{\"ok\":false}\n" : "unknown request\n");
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A job's making and unmaking, and its first half: reading and building. */
+#include "master/job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "builder/builder.h"
+#include "config/conf.h"
+#include "master/control.h"
+#include "master/manifest.h"
+#include "master/reload.h"
+#include "util/check.h"
+#include "util/diag.h"
+#include "util/log.h"
+
+#define LOG_PART "master"
+
+struct job *job_create(enum job_kind kind, const char *what)
+{
+    struct job *job = calloc(1, sizeof(*job));
+
+    INS_CHECK(job != NULL);
+    job->kind = kind;
+    job->builder.fd = -1;
+    job->began_us = loop_now_us();
+    job->outcome = outcome_create(what);
+    return job;
+}
+
+void job_add_client(struct job *job, struct control_client *client)
+{
+    if (client != NULL) {
+        client->next_waiting = job->clients;
+        job->clients = client;
+    }
+}
+
+static void stop_builder(struct master *m, struct job *job)
+{
+    if (job->builder_pid <= 0) {
+        return;
+    }
+    (void)kill(-job->builder_pid, SIGKILL);
+    (void)job_build_finish(m, job);
+}
+
+void job_destroy(struct master *m, struct job *job)
+{
+    stop_builder(m, job);
+    timer_clear(&m->loop, &job->timer);
+    manifest_drop(m, job->manifest);
+    outcome_destroy(job->outcome);
+    free(job);
+}
+
+/* ---- Reading and building ---------------------------------------------- */
+
+static const char *include_directory(void)
+{
+#ifdef INSTAR_TREE_INCLUDEDIR
+    /* A server that runs from where it was built. */
+    if (access(INSTAR_INCLUDEDIR "/instar.h", R_OK) != 0) {
+        return INSTAR_TREE_INCLUDEDIR;
+    }
+#endif
+    return INSTAR_INCLUDEDIR;
+}
+
+static void built(struct master *m, void *ctx, uint32_t events)
+{
+    struct job *job = ctx;
+
+    (void)events;
+    (void)reload_builder_exited(m, job->builder_pid);
+}
+
+static void builder_overdue(struct master *m, void *ctx)
+{
+    struct job *job = ctx;
+
+    /* The builder keeps BuildTimeout itself; this is for one that cannot. */
+    log_error("INS01105", "the builder does not come to an end; killed");
+    (void)kill(-job->builder_pid, SIGKILL);
+    (void)reload_builder_exited(m, job->builder_pid);
+}
+
+static int64_t longest_build(const struct manifest *manifest)
+{
+    const struct conf_process *p = &manifest->conf->process;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t rounds = manifest->builds->needed / (cores > 0 ? cores : 1) + 2;
+
+    return p->build_timeout * rounds + 10000;
+}
+
+static bool start_builder(struct master *m, struct job *job)
+{
+    struct manifest *manifest = job->manifest;
+    int fd = -1, error;
+
+    error = builder_start(m->builder, manifest->builds, manifest->conf, manifest->build_dir,
+                          include_directory(), &job->builder_pid, &fd, manifest->pool);
+    if (error != 0) {
+        job->builder_pid = 0;
+        diags_add(job->outcome->diags, DIAG_BUILD, DIAG_ERROR, NULL, 0, 0,
+                  "the builder could not be started: %s", strerror(error));
+        return false;
+    }
+    error = source_add(&m->loop, &job->builder, fd, EPOLLIN | EPOLLRDHUP, built, job);
+    INS_CHECK(error == 0);
+    timer_set(&m->loop, &job->timer, loop_now_ms() + longest_build(manifest), builder_overdue, job);
+    return true;
+}
+
+enum build_next job_read_and_plan(struct master *m, struct job *job)
+{
+    struct diags *diags = job->outcome->diags;
+    struct manifest *manifest = manifest_read(m, diags);
+    unsigned scan_errors = diags->errors;
+
+    job->manifest = manifest;
+    if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
+        return BUILD_FAILED; /* no text at all */
+    }
+    manifest->build_dir = builder_open_directory(manifest->conf, diags);
+    if (manifest->build_dir < 0) {
+        return BUILD_FAILED;
+    }
+    manifest->builds = builder_plan(m->builder, manifest->conf, manifest->build_dir,
+                                    include_directory(), diags, manifest->pool);
+    /* A text that is wrong is reported whole and at once: the rest of it is
+     * checked with what is built already, not after minutes of compiling. */
+    if (scan_errors > 0) {
+        return BUILD_NOT_NEEDED;
+    }
+    if (manifest->builds->needed == 0) {
+        outcome_count_builds(job->outcome, manifest->builds);
+        return diags->errors > 0 ? BUILD_FAILED : BUILD_NOT_NEEDED;
+    }
+    return start_builder(m, job) ? BUILD_RUNNING : BUILD_FAILED;
+}
+
+bool job_build_finish(struct master *m, struct job *job)
+{
+    struct manifest *manifest = job->manifest;
+    pid_t pid = job->builder_pid;
+    int failed, fd = source_take(&m->loop, &job->builder);
+
+    timer_clear(&m->loop, &job->timer);
+    job->builder_pid = 0;
+    failed = builder_finish(m->builder, manifest->builds, manifest->build_dir, pid, fd,
+                            job->outcome->diags, manifest->pool);
+    outcome_count_builds(job->outcome, manifest->builds);
+    /* A source that is missing was reported by the plan. */
+    return failed == 0 && job->outcome->diags->errors == 0;
+}

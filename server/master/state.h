@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the master remembers. One struct master, single-threaded; everything
+ * hangs off it. Memory: what a reload brings lives in a pool with an allocator
+ * of its own (manifest, outcome), which goes back to the system with it, so
+ * that the master is as large after a thousand reloads as after one.
+ */
+#ifndef MASTER_STATE_H
+#define MASTER_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "ipc/launch.h"
+#include "master/loop.h"
+#include "master/master.h"
+#include "util/listener.h"
+
+struct builder;
+struct build_list;
+struct control;
+struct control_client;
+struct diags;
+struct log_set;
+struct pid_file;
+struct sb_generation;
+
+enum {
+    SWITCH_MS = 50,           /* how long the old workers have to stop accepting */
+    KILL_GRACE_MS = 2000,     /* between a drain's deadline and SIGKILL */
+    STOP_GRACE_MS = 3000,     /* between GEN_STOP and SIGKILL */
+    KEEPALIVE_OWED_MS = 5000, /* a generation that drains for less than this is not cut */
+    WORKERS_MAX = 1024        /* a generation's pairs; what comes beyond is gossip */
+};
+
+/* A number that check_only generations share: never persisted, never served. */
+#define CHECK_NUMBER UINT64_MAX
+
+/* A listening socket and how many manifests name it. */
+struct bound {
+    struct bound *next;
+    struct listener listener;
+    int refs;
+    bool dead; /* removed by a reload: nobody accepts here any more */
+    dev_t dev; /* of a unix socket's file: only ours is unlinked */
+    ino_t inode;
+};
+
+/* What a generation was started from, and what a successor is started from
+ * when its process dies. Counted: generations, jobs. */
+struct manifest {
+    apr_pool_t *pool;
+    int refs;
+    struct conf *conf;
+    struct build_list *builds;
+    int build_dir; /* -1 none */
+    struct log_set *logs;
+    struct listener_set listeners;
+    struct bound **bound; /* an entry a listener */
+};
+
+struct worker_pair {
+    struct worker_pair *next;
+    struct generation *gen;
+    uint32_t index;
+    pid_t pid;
+    struct source source;
+    bool asked; /* to stop accepting, without an answer yet */
+};
+
+enum gen_life { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };
+
+struct generation {
+    struct generation *next; /* newest first */
+    uint64_t number;
+    enum gen_life life;
+    struct manifest *manifest;
+    struct source source; /* its pair */
+    pid_t pid;            /* also its process group's id, workers included */
+    bool alive;           /* not reaped yet */
+    bool ready;
+    bool hand_over; /* draining: connections may move */
+    struct worker_pair *workers;
+    int worker_count;
+    struct sb_generation *slot; /* NULL where the scoreboard was full */
+    int64_t since;              /* ms: of the last change of life */
+    int64_t drain_deadline;     /* ms, 0 none */
+    struct timer kill_timer;
+};
+
+struct draining_note {
+    uint64_t generation;
+    uint32_t connections;
+};
+
+/* What came of a reload: for the person who asked, and for status. */
+struct outcome {
+    apr_pool_t *pool;
+    const char *what; /* "start", "reload", "restart", "configtest", "successor" */
+    bool ok;
+    uint64_t generation; /* the one serving afterwards, 0 none */
+    int64_t took_us;
+    int64_t when;                 /* apr_time_t of the end */
+    apr_array_header_t *compiled; /* const char *: module names */
+    int unchanged;
+    apr_array_header_t *draining; /* struct draining_note */
+    apr_array_header_t *notes;    /* const char *: what else the caller should know */
+    struct diags *diags;
+};
+
+enum job_kind { JOB_START, JOB_RELOAD, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
+enum job_step { STEP_QUEUED, STEP_BUILDING, STEP_WAITING, STEP_STARTING, STEP_SWITCHING };
+
+/* One way from a config on disk to a serving generation (or to a verdict). */
+struct job {
+    struct job *next; /* in the queue of checks */
+    enum job_kind kind;
+    enum job_step step;
+    bool cut; /* restart: the old generation drains with a deadline of now */
+    enum launch_dump dump;
+    int64_t began_us;
+    struct outcome *outcome;
+    struct manifest *manifest;
+    struct generation *gen;
+    pid_t builder_pid;
+    struct source builder; /* its pipe */
+    struct timer timer;
+    uint64_t switch_number;
+    struct control_client *clients; /* waiting for the outcome */
+};
+
+enum master_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_STOPPING };
+
+struct master {
+    const struct master_options *options;
+    const struct launch_ops *ops;
+    apr_pool_t *pool;
+    struct loop loop;
+    struct source signals;
+    struct scoreboard *board;
+    struct builder *builder;
+    int64_t started; /* apr_time_t */
+
+    uint64_t last_number;    /* of generations; persisted */
+    const char *number_file; /* NULL: nothing is persisted (a check) */
+    uint64_t last_switch;
+    struct bound *bound;
+    uint64_t last_listener;
+    bool retry_bind; /* the last master died: its workers may hold the ports for a moment */
+
+    struct generation *generations;
+    struct generation *serving;
+
+    struct job *job;     /* running */
+    struct job *waiting; /* one reload for all who asked since the running job began */
+    struct job *checks;  /* configtests */
+    bool need_successor; /* the serving generation's process is gone */
+    int successors_in_a_row;
+    int64_t successor_at;
+    struct timer successor_timer;
+
+    struct outcome *last_reload;
+    struct control *control;
+    struct pid_file *pid_file;
+
+    bool alone; /* one job and no clients: instar -t, -X */
+    enum master_phase phase;
+    struct timer stop_timer;
+    bool done;
+    int exit_status;
+};
+
+#endif
