@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request from its head to its log line, without I/O. The worker's HTTP
+ * connection drives it:
+ *
+ *   request_take -> h1_parse_head(&q->head) -> request_begin -> (unless request_ready: body
+ *   arrives, request_feed) -> request_run (module code; may be on another thread when it
+ *   returns) -> request_answer -> (worker sends head and body; request_pull) -> request_log ->
+ *   (request_discard) -> request_give
+ *
+ * A struct request is recycled: it keeps its memory, and its pool is cleared.
+ * The buffer that the head was parsed in belongs to the request until
+ * request_give(): header strings point into it.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "http/h1_parser.h"
+#include "http/http_app.h"
+#include "instar.h"
+
+enum {
+    BODY_INLINE = 64 * 1024,   /* a body up to this is there before the handler runs */
+    BODY_DISCARD = 64 * 1024,  /* what is read and dropped of a body nobody wanted; else close */
+    OUTPUT_BUFFER = 64 * 1024, /* an answer up to this never waits */
+    OUTPUT_FIRST = 2048,       /* the body's first buffer, part of the request */
+    RESPONSE_HEAD_MIN = 1024,
+    PULL_MIN = 64 /* the least size for request_pull() */
+};
+
+/* What the worker sends where request_owes_continue(). */
+#define REQUEST_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+struct request;
+struct pair_list;
+
+/* What the worker does for a request; all of them on the thread that runs the handler. */
+struct request_io {
+    /* Hand the loop over, so that this thread may block. Idempotent. */
+    void (*will_block)(struct request *q);
+    /* The next body bytes, still framed, what the worker has read already first: > 0, 0 at the
+     * end of the connection, -1 with errno (ETIMEDOUT where RequestReadTimeout passed).
+     * Blocks; will_block() was called. */
+    int64_t (*receive)(struct request *q, void *buf, size_t size);
+    /* Sends all of it. 0, or -1 when the client is gone or Timeout passed. Blocks. */
+    int (*send)(struct request *q, const struct iovec *iov, int count);
+};
+
+/* A piece of an answer's body: in the request's pool. Pieces behind q->last are empty. */
+struct body_piece {
+    struct body_piece *next;
+    size_t len, cap;
+    char *data;
+};
+
+struct request {
+    ins_request pub; /* first: ins_request * and struct request * are the same pointer */
+    ins_connection conn;
+    struct request *next_free;
+    struct http_app *app;
+    const struct request_io *io;
+    void *owner; /* the worker's connection */
+
+    struct h1_head head;
+    char client_ip[48], local_ip[48];
+    const char *why; /* it was refused: words for log and error page */
+
+    struct route_match match;
+    struct pair_list *query, *form, *cookies; /* parsed on first use */
+
+    /* request body */
+    struct h1_body body;
+    int64_t body_limit; /* LimitRequestBody, 0 none */
+    char *body_data;    /* decoded, what came before the handler ran */
+    size_t body_len, body_cap, body_read;
+    bool body_whole;      /* all of it is in body_data */
+    bool expect_continue; /* 100 Continue is owed before the first read; the worker that sends it
+                             clears it */
+    int body_status;      /* INS_OK, or why reading failed */
+    size_t discarded;
+    char *raw;     /* ins_read()'s buffer for framed bytes */
+    char *pending; /* in raw: not yet decoded */
+    size_t pending_len;
+
+    /* answer */
+    struct body_piece first; /* its data: first_data */
+    struct body_piece *last;
+    int64_t out_len;      /* bytes in pieces, not sent yet */
+    int64_t out_total;    /* body bytes written in all, also where none are sent (HEAD) */
+    int64_t out_declared; /* ins_set_length(), -1 */
+    int64_t head_bytes;   /* of the answer's head and framing, for the access log */
+    bool head_sent, out_chunked, keep_alive;
+    bool failed; /* send what there is, then close: the answer is incomplete */
+    bool pull_ended;
+    bool trouble_logged; /* one line a request is enough */
+    ins_next_fn next;    /* ins_stream(): pull while not NULL */
+    void *next_state;
+    int handler_result;
+    char first_data[OUTPUT_FIRST];
+    struct h1_field fields[H1_FIELDS_MAX]; /* last, and touched only as far as used */
+};
+
+/* Facts about the connection a request came on. */
+struct request_source {
+    const struct sockaddr *peer, *local; /* local may be NULL */
+    const struct host_table *hosts;
+    ins_server *sni_server; /* TLS: the server that SNI chose; NULL plain */
+    /* tls_server_compatible(); NULL: any pair is */
+    bool (*compatible)(const ins_server *sni, const ins_server *host);
+    bool secure;
+    int keepalives;
+    uint64_t id;
+    apr_time_t received; /* first byte */
+};
+
+/* From a free list of the calling worker (loop's thread alone), or new; q->head is
+ * initialised. NULL where there is no memory. */
+struct request *request_take(struct http_app *app);
+/* Everything that begins with the head: server by Host (421 where TLS forbids
+ * it), path decoded and normalised, location, limits, route. q->head is
+ * H1_COMPLETE, or has a status: the parser's, or one the worker put there (408). Returns
+ * INS_OK, or the status that answers it: then call
+ * request_refuse(). An OPTIONS, 404 or 405 is not a refusal: request_run() makes it. */
+int request_begin(struct request *q, const struct request_source *source,
+                  const struct request_io *io, void *owner);
+/* Behind request_begin(): request_run() may come at once, there is no body to wait for. */
+bool request_ready(const struct request *q);
+/* The client waits for 100 Continue and the body will be read now. */
+bool request_owes_continue(const struct request *q);
+/* Body bytes have come: decodes into body_data while it fits. *consumed of in
+ * were used. H1_MORE: give more; H1_COMPLETE: ready to run (whole body); or H1_REFUSED:
+ * q->body_status. When body_data is full the rest streams: it also returns H1_COMPLETE, body_whole
+ * false. */
+enum h1_outcome request_feed(struct request *q, const char *in, size_t in_len, size_t *consumed);
+/* Phases and handler. Module code: the worker brackets it with its hand-off.
+ * Leaves the result in q->handler_result; touches nothing of the loop's. */
+void request_run(struct request *q);
+/* Framed bytes that ins_read() took from the worker and did not need: they come before
+ * whatever the worker has. In the request's memory. */
+const char *request_unread(const struct request *q, size_t *len);
+/* Answer with an error page instead, keep-alive off where framing is in doubt. why:
+ * words for the log; NULL: what request_begin() or request_feed() found. */
+void request_refuse(struct request *q, int status, const char *why);
+/* Turns handler_result into a finished answer: error pages, HEAD, 204/304,
+ * Content-Length or chunks. close: the worker wants Connection: close. Writes the
+ * head into out (at least RESPONSE_HEAD_MIN bytes free) or, where it does not
+ * fit, into the pool: *head_data tells. Send these bytes, then the pieces, then
+ * pull while q->next. Where the handler has sent the head itself, the bytes are
+ * framing, and may be none. q->keep_alive and q->failed are final
+ * where q->next is NULL. */
+size_t request_answer(struct request *q, bool close, char *out, size_t size,
+                      const char **head_data);
+/* Pulls the next piece of a streamed body into buf, chunk framing included, at
+ * most size (>= PULL_MIN): > 0 bytes; 0 the end (all framing written); -1 break off. Module code.
+ */
+int64_t request_pull(struct request *q, char *buf, size_t size);
+/* The access log lines and log_transaction hooks (module code only where such hooks exist). */
+void request_log(struct request *q, apr_time_t now);
+/* Where the answer is sent, q->keep_alive and !q->body.done: drops the rest of the body.
+ * H1_COMPLETE: the next request may begin; H1_REFUSED: close. */
+enum h1_outcome request_discard(struct request *q, const char *in, size_t in_len, size_t *consumed);
+/* Back to the free list; its pool is cleared. Loop's thread alone. */
+void request_give(struct request *q);
+
+/* Writes the lines that request_log() gathered; once a turn of the loop. */
+void access_log_flush(struct http_app *app);
+
+#endif
