@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The module API's logging and clock. A line about a request goes to its
+/* The module API's logging. A line about a request goes to its
  * host's own ErrorLog and names the client. */
 #include "generation/last_words.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-
-#include <apr_time.h>
 
 #include "http/http_conf.h"
 #include "instar.h"
@@ -65,9 +63,4 @@ void ins_log_request(const ins_request *r, const ins_module *m, ins_level level,
     log_vline(http_server_conf(r->server)->error_log_fd, NULL, part_of(m), level, client, format,
               args);
     va_end(args);
-}
-
-apr_time_t ins_now(void)
-{
-    return apr_time_now();
 }
