@@ -124,7 +124,11 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     if (poll(polled, (nfds_t)n, wards_timeout(m, minding_now())) < 0) {
         return errno == EINTR;
     }
-    /* what a worker said last comes before its death */
+    /* first the master: a worker that ends after DRAIN is not to be replaced; and
+     * what a worker said last comes before its death */
+    if (!hear_master(m)) {
+        return false;
+    }
     for (int i = 0; i < m->count; i++) {
         if (polled[2 + i].revents && m->wards[i].fd >= 0) {
             hear_worker(&m->wards[i]);
@@ -133,7 +137,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     if (polled[0].revents) {
         wards_reap(m, diags);
     }
-    return !polled[1].revents || hear_master(m);
+    return true;
 }
 
 static int open_signals(struct minding *m)

@@ -84,7 +84,7 @@ struct launch *fixture_launch(const char *text, const struct test_module *module
     for (int i = 0; modules[i].name; i++) {
         whole = apr_psprintf(pool, "%sLoadModule %s %d.c\n", whole, modules[i].name, i);
     }
-    whole = apr_pstrcat(pool, whole, text, NULL);
+    whole = apr_pstrcat(pool, whole, text, "Listen 127.0.0.1:8080\n", NULL);
     launch->scan = diags_create(pool);
     conf_read_text(&conf, &options, "test.conf", whole, strlen(whole), launch->scan, pool);
     launch->number = 7;
