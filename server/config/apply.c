@@ -109,25 +109,26 @@ static struct bounds bounds_of(const ins_directive *row)
 
 static const char *number(int n, apr_pool_t *pool)
 {
-    static const char *const words[] = { "no argument", "one argument", "two arguments",
-                                         "three arguments" };
+    static const char *const words[] = { "no", "one", "two", "three" };
 
-    return n < 4 ? words[n] : apr_psprintf(pool, "%d arguments", n);
+    return n < 4 ? words[n] : apr_itoa(pool, n);
 }
 
 static const char *amount(struct bounds bounds, apr_pool_t *pool)
 {
-    if (bounds.max < 0) {
-        return number(0, pool);
-    }
-    if (bounds.min == bounds.max) {
-        return number(bounds.min, pool);
-    }
+    const char *min = number(bounds.min, pool), *max;
+
     if (bounds.max == 0) {
-        return bounds.min ? apr_psprintf(pool, "at least %s", number(bounds.min, pool))
-                          : "any number of arguments";
+        return bounds.min
+                   ? apr_psprintf(pool, "at least %s argument%s", min, bounds.min == 1 ? "" : "s")
+                   : "any number of arguments";
     }
-    return apr_psprintf(pool, "%d to %s", bounds.min, number(bounds.max, pool));
+    max = number(bounds.max < 0 ? 0 : bounds.max, pool);
+    if (bounds.max <= bounds.min) {
+        return apr_psprintf(pool, "%s argument%s", max, bounds.max > 1 ? "s" : "");
+    }
+    return apr_psprintf(pool, "%s %s %s arguments", min, bounds.max == bounds.min + 1 ? "or" : "to",
+                        max);
 }
 
 static const char *usage(const ins_directive *row, apr_pool_t *pool)

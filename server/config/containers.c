@@ -31,11 +31,21 @@ static size_t find_bracket(const struct logical_line *line, size_t from)
     return bracket ? (size_t)(bracket - line->text) : line->length;
 }
 
-static void warn_trailing(struct conf_reader *rd, const struct logical_line *line,
-                          const struct conf_node *node, size_t bracket)
+/* httpd drops what follows without a word, and with it directives that somebody
+ * wrote there; a comment it may be. */
+static void check_trailing(struct conf_reader *rd, const struct logical_line *line,
+                           const struct conf_node *node, size_t bracket)
 {
-    if (bracket + 1 < line->length) {
-        conf_warn(rd->diags, node, -1, "what stands behind the '>' is ignored");
+    size_t at = bracket + 1;
+
+    while (at < line->length && lexer_space(line->text[at])) {
+        at++;
+    }
+    if (at < line->length && line->text[at] == '#') {
+        conf_warn(rd->diags, node, -1, "a comment needs a line of its own: this one is ignored");
+    }
+    else if (at < line->length) {
+        conf_error(rd->diags, node, -1, "nothing may follow the '>': begin a new line");
     }
 }
 
@@ -92,7 +102,7 @@ static void open_line(struct conf_reader *rd, const struct logical_line *line)
     if (bracket == line->length) {
         conf_error(rd->diags, node, -1, "<%s lacks its closing '>'", node->name);
     }
-    warn_trailing(rd, line, node, bracket);
+    check_trailing(rd, line, node, bracket);
     if (rd->nesting >= CONF_DEPTH_MAX) {
         conf_error(rd->diags, node, -1, "containers are nested deeper than %d", CONF_DEPTH_MAX);
         rd->stop = true;
@@ -135,7 +145,7 @@ static void close_line(struct conf_reader *rd, const struct logical_line *line)
     if (bracket == line->length) {
         conf_error(rd->diags, node, -1, "</%s lacks its closing '>'", node->name);
     }
-    warn_trailing(rd, line, node, bracket);
+    check_trailing(rd, line, node, bracket);
     if (!expected) {
         conf_error(rd->diags, node, -1, "</%s> ends nothing: no container is open in this file",
                    node->name);

@@ -191,8 +191,8 @@ static bool check_kind(struct conf_reader *rd, const char *path, const struct co
         return false;
     }
     if (S_ISREG(st->st_mode) && st->st_size > CONF_FILE_MAX) {
-        complain(rd, path, node, "%d MiB long, more than the %d MiB a config file may have",
-                 (int)(st->st_size >> 20), CONF_FILE_MAX >> 20);
+        complain(rd, path, node, "%ld bytes long, more than the %d MiB a config file may have",
+                 (long)st->st_size, CONF_FILE_MAX >> 20);
         return false;
     }
     return true;
