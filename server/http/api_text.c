@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text, memory and log lines for modules. */
+/* Text and memory for modules. */
 
 #include "http/request_internal.h"
 
@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include <apr_strings.h>
-
-enum { WORDS_MAX = 4096, CLIENT_MAX = 80 };
 
 void *ins_alloc(ins_request *r, size_t size)
 {
@@ -91,46 +89,4 @@ const char *ins_escape_html(ins_request *r, const char *text)
     }
     *at = '\0';
     return copy;
-}
-
-/* ---- Log --------------------------------------------------------------- */
-
-static const char *part_of(const ins_module *m)
-{
-    return m && m->name ? m->name : "core";
-}
-
-static void log_words(const ins_module *m, ins_level level, const char *client, const char *format,
-                      va_list args)
-{
-    char words[WORDS_MAX];
-
-    vsnprintf(words, sizeof(words), format, args);
-    log_line(NULL, part_of(m), level, client, "%s", words);
-}
-
-void ins_log_module(const ins_module *m, ins_level level, const char *format, ...)
-{
-    va_list args;
-
-    if (log_enabled(part_of(m), level)) {
-        va_start(args, format);
-        log_words(m, level, NULL, format, args);
-        va_end(args);
-    }
-}
-
-void ins_log_request(const ins_request *r, const ins_module *m, ins_level level, const char *format,
-                     ...)
-{
-    char client[CLIENT_MAX];
-    va_list args;
-
-    if (log_enabled(part_of(m), level)) {
-        snprintf(client, sizeof(client), "%s:%d", r->connection->client_ip,
-                 r->connection->client_port);
-        va_start(args, format);
-        log_words(m, level, client, format, args);
-        va_end(args);
-    }
 }

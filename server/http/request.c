@@ -22,7 +22,7 @@ enum {
     POOL_KEEPS = 256 * 1024, /* bytes a request's pool keeps when it is cleared */
     TABLE_SMALL = 4,
     TABLE_EXTRA = 4,
-    COMPLAINT_MAX = 1024
+    CLIENT_MAX = 80
 };
 
 /* Of this process: one loop takes and gives. */
@@ -34,17 +34,17 @@ static struct {
 void request_complain(const struct request *q, const char *tag, ins_level level, const char *format,
                       ...)
 {
-    char words[COMPLAINT_MAX], client[80];
+    char client[CLIENT_MAX];
     va_list args;
 
     if (!log_enabled(LOG_PART, level)) {
         return;
     }
-    va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
-    va_end(args);
     snprintf(client, sizeof(client), "%s:%d", q->client_ip, q->conn.client_port);
-    log_line(tag, LOG_PART, level, client, "%s", words);
+    va_start(args, format);
+    log_vline(http_server_conf(q->pub.server)->error_log_fd, tag, LOG_PART, level, client, format,
+              args);
+    va_end(args);
 }
 
 /* ---- Taking and giving ------------------------------------------------- */

@@ -106,7 +106,7 @@ struct request {
 
 /* Facts about the connection a request came on. */
 struct request_source {
-    const struct sockaddr *peer, *local; /* local may be NULL */
+    const struct sockaddr *peer, *local; /* peer NULL: a unix socket; local may be NULL */
     const struct host_table *hosts;
     ins_server *sni_server; /* TLS: the server that SNI chose; NULL plain */
     /* tls_server_compatible(); NULL: any pair is */
@@ -139,9 +139,9 @@ enum h1_outcome request_feed(struct request *q, const char *in, size_t in_len, s
 /* Phases and handler. Module code: the worker brackets it with its hand-off.
  * Leaves the result in q->handler_result; touches nothing of the loop's. */
 void request_run(struct request *q);
-/* Framed bytes that ins_read() took from the worker and did not need: they come before
+/* Takes back framed bytes that ins_read() had from the worker and did not need: they come before
  * whatever the worker has. In the request's memory. */
-const char *request_unread(const struct request *q, size_t *len);
+const char *request_unread(struct request *q, size_t *len);
 /* Answer with an error page instead, keep-alive off where framing is in doubt. why:
  * words for the log; NULL: what request_begin() or request_feed() found. */
 void request_refuse(struct request *q, int status, const char *why);

@@ -310,9 +310,10 @@ const char *ins_body(ins_request *r, size_t max, size_t *len)
 
 /* ---- Behind the handler ------------------------------------------------ */
 
-const char *request_unread(const struct request *q, size_t *len)
+const char *request_unread(struct request *q, size_t *len)
 {
     *len = q->pending_len;
+    q->pending_len = 0;
     return q->pending;
 }
 

@@ -31,11 +31,12 @@ static void write_v4(char *out, const unsigned char octets[4])
 static int write_address(char *out, size_t size, const struct sockaddr *addr)
 {
     const void *any = addr;
+    int family = addr ? addr->sa_family : AF_UNIX;
     const struct sockaddr_in *v4 = any;
     const struct sockaddr_in6 *v6 = any;
     unsigned char octets[4];
 
-    switch (addr->sa_family) {
+    switch (family) {
     case AF_INET:
         memcpy(octets, &v4->sin_addr, sizeof(octets));
         write_v4(out, octets);
