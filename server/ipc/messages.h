@@ -80,7 +80,7 @@ enum ipc_type {
 #define X(name, fds, payload) IPC_##name,
     IPC_MESSAGES(X)
 #undef X
-    IPC_TYPES
+        IPC_TYPES
 };
 
 #endif
