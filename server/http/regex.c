@@ -56,7 +56,8 @@ static apr_status_t free_code(void *code)
     return APR_SUCCESS;
 }
 
-/* The library's table has an entry a name: two bytes of number, then the name. */
+/* The library's table has an entry a name: two bytes of number, then the name. It
+ * is in the names' order, the list here in that of the groups. */
 static void read_names(struct regex *re, apr_pool_t *pool)
 {
     uint32_t count = 0;
@@ -73,9 +74,15 @@ static void read_names(struct regex *re, apr_pool_t *pool)
     re->numbers = apr_palloc(pool, count * sizeof(*re->numbers));
     for (uint32_t i = 0; i < count; i++) {
         PCRE2_SPTR entry = table + (size_t)i * size;
+        int number = entry[0] << 8 | entry[1];
+        uint32_t at = i;
 
-        re->numbers[i] = entry[0] << 8 | entry[1];
-        re->names[i] = (const char *)(entry + 2);
+        for (; at > 0 && re->numbers[at - 1] > number; at--) {
+            re->numbers[at] = re->numbers[at - 1];
+            re->names[at] = re->names[at - 1];
+        }
+        re->numbers[at] = number;
+        re->names[at] = (const char *)(entry + 2);
     }
 }
 

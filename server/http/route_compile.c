@@ -170,9 +170,8 @@ static void equal_error(struct diags *diags, const struct route_def *def,
 {
     const struct conf_node *node = other->pub.node;
 
-    conf_error(diags, def->pub.node, def->pattern_arg,
-               "the same route as in line %u of %s: %s %s (line %u here)", node->line,
-               node->file->path, other->pub.method, other->pub.pattern, def->pub.node->line);
+    conf_error(diags, def->pub.node, def->pattern_arg, "the same route as in line %u of %s: %s %s",
+               node->line, node->file->path, other->pub.method, other->pub.pattern);
 }
 
 /* Two lines for the same method and shape in one server can only be a mistake. */
