@@ -135,6 +135,7 @@ void drain_after_switch(struct master *m, struct generation *old, bool cut)
     }
     begin(m, old, &drain);
     listeners_close_dead(m);
+    generation_release_manifest(m, old);
     for (gen = m->generations; gen != NULL; gen = next) {
         next = gen->next;
         generation_bury(m, gen); /* one whose process and workers had died before */

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "builder/builder.h"
 #include "config/conf.h"
 #include "config/logs.h"
 #include "ipc/ipc.h"
@@ -326,6 +327,43 @@ void generation_bury(struct master *m, struct generation *gen)
     generation_forget(m, gen);
 }
 
+/* One piece of memory: the list, its entries, their names. */
+static struct build_list *copy_objects(const struct build_list *builds)
+{
+    size_t size = sizeof(*builds) + (size_t)builds->count * sizeof(struct build);
+    struct build_list *copy;
+    char *names;
+
+    for (int i = 0; i < builds->count; i++) {
+        size += builds->list[i].object != NULL ? strlen(builds->list[i].object) + 1 : 0;
+    }
+    copy = calloc(1, size);
+    if (copy == NULL) {
+        return NULL;
+    }
+    copy->count = builds->count;
+    copy->list = (struct build *)(copy + 1);
+    names = (char *)(copy->list + copy->count);
+    for (int i = 0; i < copy->count; i++) {
+        copy->list[i] = builds->list[i];
+        copy->list[i].module = NULL;
+        if (builds->list[i].object != NULL) {
+            copy->list[i].object = strcpy(names, builds->list[i].object);
+            names += strlen(names) + 1;
+        }
+    }
+    return copy;
+}
+
+void generation_release_manifest(struct master *m, struct generation *gen)
+{
+    if (gen->manifest->builds != NULL) {
+        gen->objects = copy_objects(gen->manifest->builds);
+    }
+    manifest_drop(m, gen->manifest);
+    gen->manifest = NULL;
+}
+
 static void free_worker_slots(struct master *m, uint64_t number)
 {
     for (int i = 0; m->board != NULL && i < SB_WORKERS; i++) {
@@ -363,6 +401,7 @@ void generation_forget(struct master *m, struct generation *gen)
         sb_generation_set(gen->slot, gen->life == GEN_FAILED ? SB_FAILED : SB_EXITED);
     }
     manifest_drop(m, gen->manifest);
+    free(gen->objects);
     free(gen);
     reload_generation_gone(m);
 }

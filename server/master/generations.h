@@ -22,6 +22,9 @@ void generation_hear(struct master *m, struct generation *gen);
 void generation_exited(struct master *m, struct generation *gen, int status);
 /* Frees it if process and workers are gone. */
 void generation_bury(struct master *m, struct generation *gen);
+/* It drains: no successor will be made of its manifest, which would only keep the
+ * master larger for as long as the last client takes. */
+void generation_release_manifest(struct master *m, struct generation *gen);
 /* A share of the manifest is dropped, what is left of it is killed. */
 void generation_forget(struct master *m, struct generation *gen);
 int generations_draining(const struct master *m);

@@ -105,6 +105,7 @@ static int make(struct master *m, const struct master_options *options,
     m->pool = master_pool_create();
     m->started = apr_time_now();
     m->signals.fd = -1;
+    m->log_fd = -1;
     error = loop_open(&m->loop);
     if (error != 0) {
         return error;

@@ -10,6 +10,7 @@
  */
 #include "master/reload.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -31,6 +32,8 @@
 #include "util/log.h"
 
 #define LOG_PART "master"
+
+enum { COLLECT_MAX = 64 };
 
 /* ---- The end of a job -------------------------------------------------- */
 
@@ -61,18 +64,20 @@ static void drop_generation(struct master *m, struct job *job)
 
 static void collect_builds(struct master *m)
 {
-    struct build_list *lists[64];
+    struct build_list *lists[COLLECT_MAX];
     const struct generation *gen;
-    int count = 0, dir_fd = -1;
+    int count = 0;
 
-    for (gen = m->generations; gen != NULL && count < 64; gen = gen->next) {
-        if (gen->manifest->builds != NULL) {
-            lists[count++] = gen->manifest->builds;
-            dir_fd = gen == m->serving ? gen->manifest->build_dir : dir_fd;
+    for (gen = m->generations; gen != NULL; gen = gen->next) {
+        struct build_list *list = gen->manifest != NULL ? gen->manifest->builds : gen->objects;
+
+        if (list == NULL || count == COLLECT_MAX) {
+            return; /* some other time */
         }
+        lists[count++] = list;
     }
-    if (dir_fd >= 0 && gen == NULL) {
-        builder_collect(m->builder, dir_fd, lists, count);
+    if (m->serving != NULL) {
+        builder_collect(m->builder, m->serving->manifest->build_dir, lists, count);
     }
 }
 
@@ -279,14 +284,26 @@ void reload_generation_exited(struct master *m, struct generation *gen, int stat
 
 /* ---- The switch is over ------------------------------------------------ */
 
+/* A copy: the manifest's own descriptor goes with it. */
+static void use_log(struct master *m, const struct manifest *manifest)
+{
+    int fd = logs_find(manifest->logs, manifest->conf->process.error_log);
+    int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+
+    if (copy >= 0) {
+        log_set_fd(copy);
+        if (m->log_fd >= 0) {
+            (void)close(m->log_fd);
+        }
+        m->log_fd = copy;
+    }
+}
+
 void reload_switched(struct master *m, struct generation *old)
 {
     struct job *job = m->job;
-    int error_log = logs_find(job->manifest->logs, job->manifest->conf->process.error_log);
 
-    if (error_log >= 0) {
-        log_set_fd(error_log);
-    }
+    use_log(m, job->manifest);
     conf_apply_log_levels(&job->manifest->conf->process);
     successor_settled(m, job->kind == JOB_SUCCESSOR);
     drain_after_switch(m, old, job->cut);

@@ -78,10 +78,11 @@ struct generation {
     struct generation *next; /* newest first */
     uint64_t number;
     enum gen_life life;
-    struct manifest *manifest;
-    struct source source; /* its pair */
-    pid_t pid;            /* also its process group's id, workers included */
-    bool alive;           /* not reaped yet */
+    struct manifest *manifest;  /* NULL once it drains: it needs nothing of it any more */
+    struct build_list *objects; /* what remains of that: names, for builder_collect() */
+    struct source source;       /* its pair */
+    pid_t pid;                  /* also its process group's id, workers included */
+    bool alive;                 /* not reaped yet */
     bool ready;
     bool hand_over; /* draining: connections may move */
     struct worker_pair *workers;
@@ -166,6 +167,7 @@ struct master {
     struct outcome *last_reload;
     struct control *control;
     struct pid_file *pid_file;
+    int log_fd; /* the master's own copy of the error log's; -1 none */
 
     bool alone; /* one job and no clients: instar -t, -X */
     enum master_phase phase;

@@ -12,7 +12,7 @@
 
 #define LOG_PART "master"
 
-enum { BACKOFF_MS = 200, BACKOFF_MAX_MS = 30000, LIVED_LONG_MS = 10000 };
+enum { BACKOFF_MS = 200, BACKOFF_MAX_MS = 30000, LIVED_LONG_MS = 2000 };
 
 static int64_t backoff_ms(int in_a_row)
 {
