@@ -199,6 +199,9 @@ void conf_cmd_at(ins_cmd *cmd, int arg);
 void conf_unknown(const struct conf_node *node, const ins_directive *const tables[], int count,
                   struct diags *diags);
 
+/* The name nearest to word, without regard to case; NULL where none is near. */
+const char *conf_nearest(const char *word, const char *const names[], int count);
+
 /* "10", "10s", "500ms", "5m": to milliseconds (default unit: seconds); false
  * where it is no time. And sizes: "10", "10K", "64M". Used by setters. */
 bool conf_time(const char *text, int64_t *ms);

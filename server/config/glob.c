@@ -5,11 +5,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <apr_fnmatch.h>
 #include <apr_strings.h>
 
 static int by_bytes(const void *a, const void *b)
@@ -39,7 +39,7 @@ apr_array_header_t *glob_list(const char *folder, apr_pool_t *pool)
 
 bool glob_is_pattern(const char *path)
 {
-    return apr_fnmatch_test(path) != 0;
+    return strpbrk(path, "*?[") != NULL;
 }
 
 static const char *join(const char *folder, const char *name, apr_pool_t *pool)
@@ -77,7 +77,7 @@ static void descend(const char *folder, const char *rest, apr_array_header_t *fo
         const char *name = APR_ARRAY_IDX(names, i, const char *);
         const char *path;
 
-        if (apr_fnmatch(segment, name, APR_FNM_PERIOD) != APR_SUCCESS) {
+        if (fnmatch(segment, name, FNM_PERIOD) != 0) {
             continue;
         }
         path = join(folder, name, pool);
@@ -90,13 +90,16 @@ static void descend(const char *folder, const char *rest, apr_array_header_t *fo
     }
 }
 
-apr_array_header_t *glob_expand(const char *pattern, apr_pool_t *pool)
+apr_array_header_t *glob_expand(const char *root, const char *pattern, apr_pool_t *pool)
 {
     apr_array_header_t *found = apr_array_make(pool, 16, sizeof(const char *));
 
+    if (*pattern == '/') {
+        root = "/";
+    }
     while (*pattern == '/') {
         pattern++;
     }
-    descend("/", pattern, found, pool);
+    descend(root, pattern, found, pool);
     return found;
 }

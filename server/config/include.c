@@ -78,14 +78,15 @@ static void include_path(struct conf_reader *rd, const struct conf_node *node, c
     }
 }
 
-static void include_pattern(struct conf_reader *rd, const struct conf_node *node, const char *path,
-                            bool optional)
+static void include_pattern(struct conf_reader *rd, const struct conf_node *node, bool optional)
 {
-    const apr_array_header_t *paths = glob_expand(path, rd->temp);
+    const char *root = rd->conf->process.server_root;
+    const apr_array_header_t *paths = glob_expand(root, node->argv[0], rd->temp);
 
     if (paths->nelts == 0 && !optional) {
         conf_error(rd->diags, node, 0,
-                   "no file matches %s: use IncludeOptional if that is no error", path);
+                   "no file matches %s: use IncludeOptional if that is no error",
+                   reader_path(rd, node->argv[0]));
     }
     for (int i = 0; i < paths->nelts && !rd->stop; i++) {
         include_path(rd, node, APR_ARRAY_IDX(paths, i, const char *));
@@ -94,16 +95,19 @@ static void include_pattern(struct conf_reader *rd, const struct conf_node *node
 
 static void include(struct conf_reader *rd, const struct conf_node *node, bool optional)
 {
-    const char *path = reader_path(rd, node->argv[0]);
+    const char *path;
     struct stat st;
 
     if (rd->from_memory) {
         conf_error(rd->diags, node, -1, "%s needs a config that is read from a file", node->name);
+        return;
     }
-    else if (glob_is_pattern(path)) {
-        include_pattern(rd, node, path, optional);
+    if (glob_is_pattern(node->argv[0])) {
+        include_pattern(rd, node, optional);
+        return;
     }
-    else if (!optional || stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+    path = reader_path(rd, node->argv[0]);
+    if (!optional || stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
         include_path(rd, node, path);
     }
 }

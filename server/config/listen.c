@@ -82,7 +82,6 @@ static const char *parse_address(struct conf_listen *out, const char *text, apr_
     if (colon) {
         return parse_host(out, text, colon, pool);
     }
-    out->host = "*";
     return text[strspn(text, "0123456789")] == '\0' ? parse_port(text, &out->port)
                                                     : "a port is missing: Listen [ADDRESS:]PORT";
 }
@@ -145,7 +144,7 @@ const char *set_listen(ins_cmd *cmd, void *conf, int argc, const char *const arg
 {
     struct conf_process *process = conf;
     struct conf_scan *scan = process->scan;
-    struct conf_listen listen = { .node = conf_cmd_node(cmd) };
+    struct conf_listen listen = { .host = "*", .node = conf_cmd_node(cmd) };
     const struct conf_node *first;
     const char *words;
 

@@ -111,7 +111,7 @@ struct log_set *logs_open(const struct conf *conf, struct diags *diags, apr_pool
 int logs_find(const struct log_set *set, const char *path)
 {
     apr_pool_t *pool;
-    struct log_entry key;
+    struct log_entry key = { .fd = -1 };
     const struct log_entry *found;
 
     (void)apr_pool_create(&pool, NULL);

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "config/conf.h"
+
 enum { NAME_MAX_LENGTH = 40 };
 
 static char lower(char c)
@@ -75,4 +77,15 @@ void nearest_try(struct nearest *best, const char *candidate)
         best->limit = d - 1;
         best->found = candidate;
     }
+}
+
+const char *conf_nearest(const char *word, const char *const names[], int count)
+{
+    struct nearest best;
+
+    nearest_start(&best, word);
+    for (int i = 0; i < count; i++) {
+        nearest_try(&best, names[i]);
+    }
+    return best.found;
 }

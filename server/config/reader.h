@@ -127,10 +127,10 @@ const char *define_expand(struct conf_reader *rd, const char *text, const char *
 /* include.c */
 void include_required(struct conf_reader *rd, const struct conf_node *node);
 void include_optional(struct conf_reader *rd, const struct conf_node *node);
-/* glob.c: the paths that match a pattern, sorted within each folder; *problem
- * is NULL or the folder that could not be read. */
+/* glob.c: the paths that match a pattern, sorted within each folder. A relative one
+ * starts at root, whose own name is no pattern, whatever it looks like. */
 bool glob_is_pattern(const char *path);
-apr_array_header_t *glob_expand(const char *pattern, apr_pool_t *pool);
+apr_array_header_t *glob_expand(const char *root, const char *pattern, apr_pool_t *pool);
 /* The names in a folder, sorted, without "." and "..". NULL with errno. */
 apr_array_header_t *glob_list(const char *folder, apr_pool_t *pool);
 

@@ -39,10 +39,10 @@ static void set_numbers(struct conf_process *process)
     process->threads_per_worker = 128;
     process->max_connections = 65536;
     process->listen_backlog = 511;
-    process->start_timeout = 10 * 1000;
-    process->graceful_shutdown_timeout = 30 * 1000;
+    process->start_timeout = 10000;
+    process->graceful_shutdown_timeout = 30000;
     process->max_draining_generations = 2;
-    process->build_timeout = 60 * 1000;
+    process->build_timeout = 60000;
     process->build_memory_limit = INT64_C(2) << 30;
     process->log_level = INS_WARNING;
 }

@@ -50,12 +50,13 @@ static bool scaled(const char *text, const struct unit *units, int64_t max, int6
     return false;
 }
 
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+
 bool conf_time(const char *text, int64_t *ms)
 {
     static const struct unit units[] = {
-        { "", 1000 },          { "ms", 1 },          { "s", 1000 },      { "mi", 60 * 1000 },
-        { "mi", 60 * 1000 },   { "min", 60 * 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 },
-        { "d", 86400 * 1000 }, { NULL, 0 },
+        { "", SECOND },    { "ms", 1 },   { "s", SECOND }, { "m", MINUTE }, { "mi", MINUTE },
+        { "min", MINUTE }, { "h", HOUR }, { "d", DAY },    { NULL, 0 },
     };
 
     return scaled(text, units, TIME_MAX, ms);

@@ -47,15 +47,16 @@ static bool parse_id(const char *text, int64_t *id)
     return text[0] == '#' && conf_int(text + 1, 0, (int64_t)UINT32_MAX - 1, id);
 }
 
+/* A number stands for itself and for a group of the same number: asking the system
+ * for what no passwd file has can load whole libraries into the master. */
 static const char *find_user(const char *name, uid_t *uid, gid_t *gid)
 {
     const struct passwd *entry;
     int64_t id;
 
     if (parse_id(name, &id)) {
-        entry = getpwuid((uid_t)id);
         *uid = (uid_t)id;
-        *gid = entry ? entry->pw_gid : (gid_t)id;
+        *gid = (gid_t)id;
         return NULL;
     }
     entry = getpwnam(name);

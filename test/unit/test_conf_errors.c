@@ -241,6 +241,20 @@ static void unknown_names_meet_their_nearest(void **state)
     }
 }
 
+static void nearest_is_near(void **state)
+{
+    static const char *const names[] = { "hello", "help", "a", "" };
+
+    (void)state;
+    assert_string_equal(conf_nearest("helo", names, 4), "hello");
+    assert_string_equal(conf_nearest("hepl", names, 4), "help");
+    assert_string_equal(conf_nearest("HELLO", names, 4), "hello");
+    assert_string_equal(conf_nearest("b", names, 3), "a");
+    assert_null(conf_nearest("goodbye", names, 4));
+    assert_null(conf_nearest("", names, 4));
+    assert_null(conf_nearest("x", names, 0));
+}
+
 static void a_broken_file_does_not_flood(void **state)
 {
     enum { LINES = 200000 };
@@ -261,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_has_its_words),
         cmocka_unit_test(unknown_names_meet_their_nearest),
+        cmocka_unit_test(nearest_is_near),
         cmocka_unit_test(a_broken_file_does_not_flood),
     };
 

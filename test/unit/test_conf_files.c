@@ -61,6 +61,16 @@ static void include_takes_patterns_and_folders(void **state)
            "Listen [1]; Ten; Twenty; X; Hidden; Ten; Twenty; Read; B; X; B; EA; X; Twenty; ", "");
 }
 
+static void the_server_root_is_no_pattern(void **state)
+{
+    const char *f = apr_pstrcat(*state, config_folder(*state), "/a[1]*", NULL);
+
+    config_write(f, "a.conf", "Listen 1\nInclude b.conf\nInclude ./[c].conf\n");
+    config_write(f, "b.conf", "B\n");
+    config_write(f, "c.conf", "C\n");
+    (void)expect(*state, f, "Listen [1]; B; C; ", "");
+}
+
 static void missing_files_are_errors_unless_optional(void **state)
 {
     const char *f = config_folder(*state);
@@ -144,6 +154,7 @@ static void including_without_end_is_stopped(void **state)
 
 static void sizes_have_limits(void **state)
 {
+    static const char listen_line[] = "Listen 1\n";
     const char *f = config_folder(*state);
     size_t length = CONF_FILE_MAX + 1;
     char *text = malloc(length);
@@ -163,7 +174,7 @@ static void sizes_have_limits(void **state)
     (void)expect(*state, f, "Listen [1]; ",
                  "a.conf:5:9 error: the config is longer than 32 MiB in all\n");
     memset(text, 'x', length);
-    memcpy(text, "Listen 1\n", 9);
+    memmove(text, listen_line, sizeof(listen_line) - 1);
     text[length - 3] = '\n';
     config_write_bytes(f, "a.conf", text, length - 1);
     result = config_file(*state, f, "a.conf");
@@ -175,12 +186,13 @@ static void sizes_have_limits(void **state)
 
 static void a_long_line_is_read(void **state)
 {
+    static const char head[] = "Listen 1\nA ";
     size_t length = 500000;
     char *text = malloc(length + 1);
     struct config_case result;
 
     memset(text, 'x', length);
-    memcpy(text, "Listen 1\nA ", 11);
+    memmove(text, head, 11);
     for (size_t i = 12; i < length; i += 2) {
         text[i] = ' ';
     }
@@ -269,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(include_puts_a_file_in_its_place),
         cmocka_unit_test(include_takes_patterns_and_folders),
+        cmocka_unit_test(the_server_root_is_no_pattern),
         cmocka_unit_test(missing_files_are_errors_unless_optional),
         cmocka_unit_test(a_missing_config_is_one_error),
         cmocka_unit_test(what_is_no_text_is_refused),
