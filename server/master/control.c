@@ -21,6 +21,7 @@
 #include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/report.h"
+#include "master/socket_path.h"
 #include "util/log.h"
 
 #define LOG_PART "master"
@@ -186,17 +187,6 @@ static void accept_ready(struct master *m, void *ctx, uint32_t events)
 
 /* ---- The socket -------------------------------------------------------- */
 
-static int address_of(const char *path, struct sockaddr_un *un)
-{
-    memset(un, 0, sizeof(*un));
-    un->sun_family = AF_UNIX;
-    if (strlen(path) >= sizeof(un->sun_path)) {
-        return ENAMETOOLONG;
-    }
-    memcpy(un->sun_path, path, strlen(path));
-    return 0;
-}
-
 /* Who holds the pid file may take the place of a socket that nobody answers. */
 static int clear_way(const struct sockaddr_un *un)
 {
@@ -215,15 +205,24 @@ static int clear_way(const struct sockaddr_un *un)
     return error;
 }
 
-static int bind_private(int fd, const struct sockaddr_un *un)
+static int bind_private(int *fd, const struct sockaddr_un *un)
 {
-    /* The mode is there from the first moment, not after a chmod(). */
-    mode_t before = umask(0177);
-    int error = bind(fd, (const struct sockaddr *)un, sizeof(*un)) != 0 ? errno : 0;
+    mode_t before;
+    int error;
 
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0) {
+        return errno;
+    }
+    /* The mode is there from the first moment, not after a chmod(). */
+    before = umask(0177);
+    error = bind(*fd, (const struct sockaddr *)un, sizeof(*un)) != 0 ? errno : 0;
     (void)umask(before);
-    if (error == 0 && listen(fd, BACKLOG) != 0) {
+    if (error == 0 && listen(*fd, BACKLOG) != 0) {
         error = errno;
+    }
+    if (error != 0) {
+        (void)close(*fd);
     }
     return error;
 }
@@ -232,19 +231,17 @@ static int open_socket(struct control *control, const char *path, int *fd)
 {
     struct sockaddr_un un;
     struct stat st;
-    int error = address_of(path, &un);
+    int folder, error = socket_path(path, &un, &folder);
 
-    error = error == 0 ? clear_way(&un) : error;
     if (error != 0) {
         return error;
     }
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (*fd < 0) {
-        return errno;
+    error = clear_way(&un);
+    error = error == 0 ? bind_private(fd, &un) : error;
+    if (folder >= 0) {
+        (void)close(folder);
     }
-    error = bind_private(*fd, &un);
     if (error != 0) {
-        (void)close(*fd);
         return error;
     }
     (void)snprintf(control->path, sizeof(control->path), "%s", path);

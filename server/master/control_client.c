@@ -14,13 +14,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
 #include "master/pidfile.h"
+#include "master/socket_path.h"
 #include "master/verbs.h"
 #include "util/diag.h"
 
@@ -40,23 +40,23 @@ void whereabouts_find(struct whereabouts *w, const struct conf_options *options,
 
 static int connect_to(const char *path, int *fd)
 {
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    int error;
+    struct sockaddr_un un;
+    int folder, error = socket_path(path, &un, &folder);
 
-    if (strlen(path) >= sizeof(un.sun_path)) {
-        return ENAMETOOLONG;
-    }
-    memcpy(un.sun_path, path, strlen(path));
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0) {
-        return errno;
-    }
-    if (connect(*fd, (const struct sockaddr *)&un, sizeof(un)) != 0) {
-        error = errno;
-        (void)close(*fd);
+    if (error != 0) {
         return error;
     }
-    return 0;
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0 || connect(*fd, (const struct sockaddr *)&un, sizeof(un)) != 0) {
+        error = errno;
+        if (*fd >= 0) {
+            (void)close(*fd);
+        }
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return error;
 }
 
 /* The place that the server itself has noted comes first: the config may have

@@ -5,6 +5,8 @@
 
 #include "master/state.h"
 
+struct conf_node;
+
 struct job *job_create(enum job_kind kind, const char *what);
 /* Gives back everything; the outcome only if it is still the job's. */
 void job_destroy(struct master *m, struct job *job);
@@ -38,6 +40,8 @@ bool job_open(struct master *m, struct job *job);
 bool job_start_generation(struct master *m, struct job *job);
 /* Takes its diagnostics over. */
 void job_take_diags(struct job *job, int fd);
+/* The LoadModule line of the module that the words mention; NULL none. */
+const struct conf_node *blame_module(const struct manifest *manifest, const char *words);
 /* Why it died, in a diagnostic at the line that is to blame. */
 void job_blame(struct job *job, const struct generation *gen, const char *words);
 

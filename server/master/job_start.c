@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A job's second half: the new generation is forked, and where it fails, the
- * person who asked is told what it was doing, and which line asked for that. */
+/* A job's second half: what the new generation needs is opened, it is forked,
+ * and what it reports is taken over. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,8 +11,6 @@
 #include "master/job.h"
 #include "master/listeners.h"
 #include "master/numbers.h"
-#include "master/place.h"
-#include "scoreboard/scoreboard.h"
 #include "util/diag.h"
 
 static bool take_number(struct master *m, struct diags *diags)
@@ -86,6 +84,18 @@ static bool is_known(const struct diags *diags, const struct diag *e)
     return false;
 }
 
+/* A worker that fails knows the module's name and not who asked for it. */
+static void add_place(const struct manifest *manifest, struct diag *e)
+{
+    const struct conf_node *node = e->file == NULL ? blame_module(manifest, e->message) : NULL;
+
+    if (node != NULL) {
+        e->file = node->file->path;
+        e->line = node->line;
+        e->column = node->column;
+    }
+}
+
 void job_take_diags(struct job *job, int fd)
 {
     struct diags *diags = job->outcome->diags;
@@ -104,6 +114,7 @@ void job_take_diags(struct job *job, int fd)
         next = e->next;
         if (!is_known(diags, e)) {
             e->next = NULL;
+            add_place(job->manifest, e);
             *(fresh->last ? &fresh->last->next : &fresh->first) = e;
             fresh->last = e;
             *(e->severity == DIAG_ERROR ? &fresh->errors : &fresh->warnings) += 1;
@@ -115,64 +126,4 @@ void job_take_diags(struct job *job, int fd)
         diags_add(diags, DIAG_START, DIAG_ERROR, NULL, 0, 0,
                   "the generation failed without saying why");
     }
-}
-
-/* ---- Blame ------------------------------------------------------------- */
-
-static bool begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static bool mentions(const char *doing, const char *name)
-{
-    size_t len = strlen(name);
-    const char *at;
-
-    for (at = strstr(doing, name); at != NULL; at = strstr(at + 1, name)) {
-        if ((at == doing || !is_name_char(at[-1])) && !is_name_char(at[len])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const struct conf_node *module_line(const struct manifest *manifest, const char *doing)
-{
-    const apr_array_header_t *modules = manifest->conf->process.modules;
-
-    for (int i = 0; i < modules->nelts; i++) {
-        const struct conf_module *module = &APR_ARRAY_IDX(modules, i, struct conf_module);
-
-        if (mentions(doing, module->name)) {
-            return module->node;
-        }
-    }
-    return NULL;
-}
-
-static enum diag_stage stage_of(const char *doing)
-{
-    if (begins_with(doing, "loading")) {
-        return DIAG_LOAD;
-    }
-    return begins_with(doing, "reading") ? DIAG_CONFIG : DIAG_START;
-}
-
-void job_blame(struct job *job, const struct generation *gen, const char *words)
-{
-    char doing[SB_DOING] = "";
-
-    if (gen->slot != NULL) {
-        /* Its writer may be in the middle of it: only bounded, never trusted. */
-        memcpy(doing, gen->slot->doing, sizeof(doing) - 1);
-        doing[sizeof(doing) - 1] = '\0';
-    }
-    place_error(job->outcome->diags, stage_of(doing), module_line(job->manifest, doing), -1,
-                "the new generation %s%s%s", words, doing[0] != '\0' ? " while " : "", doing);
 }

@@ -16,7 +16,6 @@
 #include "config/conf.h"
 #include "master/addresses.h"
 #include "master/listener_open.h"
-#include "master/place.h"
 #include "util/diag.h"
 #include "util/log.h"
 
@@ -119,7 +118,7 @@ static void take_address(struct listing *g, const struct listener *l,
 
     if (twin >= 0) {
         if (g->node[twin] != listen->node) {
-            place_error(g->diags, DIAG_START, listen->node, 0,
+            conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0,
                         "%s is listened on already, by %s:%u", l->name,
                         g->node[twin] ? g->node[twin]->file->path : "?",
                         g->node[twin] ? g->node[twin]->line : 0);
@@ -127,8 +126,8 @@ static void take_address(struct listing *g, const struct listener *l,
         return;
     }
     if (g->count == LISTENERS_MAX) {
-        place_error(g->diags, DIAG_START, listen->node, 0, "more than %d listening sockets",
-                    LISTENERS_MAX);
+        conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0,
+                    "more than %d listening sockets", LISTENERS_MAX);
         return;
     }
     b = find(g->m, l);
@@ -139,8 +138,8 @@ static void take_address(struct listing *g, const struct listener *l,
         take(g, b, l, listen->node);
     }
     else if (!optional || !is_missing_family(error)) {
-        place_error(g->diags, DIAG_START, listen->node, 0, "could not %s %s: %s", step, l->name,
-                    strerror(error));
+        conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0, "could not %s %s: %s", step,
+                    l->name, strerror(error));
     }
 }
 
@@ -151,7 +150,7 @@ static void take_listen(struct listing *g, const struct conf_listen *listen)
     int count = addresses_resolve(listen->host, listen->port, found, &why);
 
     if (count <= 0) {
-        place_error(g->diags, DIAG_START, listen->node, 0, "%s: %s", listen->host,
+        conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0, "%s: %s", listen->host,
                     why ? why : "no address");
         return;
     }
