@@ -39,7 +39,7 @@ void h1_body_init(struct h1_body *body, const struct h1_head *head)
     memset(body, 0, sizeof(*body));
     body->chunked = head->chunked;
     body->state = head->chunked ? SIZE_FIRST : DATA;
-    body->remaining = head->content_length > 0 ? head->content_length : 0;
+    body->remaining = !head->chunked && head->content_length > 0 ? head->content_length : 0;
     body->done = !head->chunked && body->remaining == 0;
 }
 

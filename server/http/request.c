@@ -52,24 +52,29 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
 static struct request *new_request(void)
 {
     struct request *q = malloc(sizeof(*q));
-    apr_allocator_t *allocator;
 
     if (!q) {
         return NULL;
     }
     memset(&q->pub, 0, sizeof(q->pub));
-    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+    if (apr_allocator_create(&q->allocator) != APR_SUCCESS) {
         free(q);
         return NULL;
     }
-    apr_allocator_max_free_set(allocator, POOL_KEEPS);
-    if (apr_pool_create_unmanaged_ex(&q->pub.pool, NULL, allocator) != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
+    apr_allocator_max_free_set(q->allocator, POOL_KEEPS);
+    if (apr_pool_create_unmanaged_ex(&q->pub.pool, NULL, q->allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(q->allocator);
         free(q);
         return NULL;
     }
-    apr_allocator_owner_set(allocator, q->pub.pool);
     return q;
+}
+
+static void free_request(struct request *q)
+{
+    apr_pool_destroy(q->pub.pool);
+    apr_allocator_destroy(q->allocator);
+    free(q);
 }
 
 struct request *request_take(struct http_app *app)
@@ -93,8 +98,7 @@ struct request *request_take(struct http_app *app)
 void request_give(struct request *q)
 {
     if (free_list.count >= FREE_MAX) {
-        apr_pool_destroy(q->pub.pool);
-        free(q);
+        free_request(q);
         return;
     }
     apr_pool_clear(q->pub.pool);

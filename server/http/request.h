@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <apr_allocator.h>
+
 #include "http/h1_parser.h"
 #include "http/http_app.h"
 #include "instar.h"
@@ -61,6 +63,7 @@ struct request {
     ins_request pub; /* first: ins_request * and struct request * are the same pointer */
     ins_connection conn;
     struct request *next_free;
+    apr_allocator_t *allocator; /* of its pool alone */
     struct http_app *app;
     const struct request_io *io;
     void *owner; /* the worker's connection */
