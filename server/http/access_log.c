@@ -17,7 +17,6 @@
 
 #include "config/conf.h"
 #include "config/logs.h"
-#include "config/nearest.h"
 #include "http/parts.h"
 #include "http/request.h"
 #include "util/log.h"
@@ -87,27 +86,27 @@ static const char *resolve_nickname(const struct http_app *app, const struct htt
     return format;
 }
 
-static void try_nicknames(struct nearest *near, const apr_array_header_t *list)
+static void add_nicknames(apr_array_header_t *names, const apr_array_header_t *list)
 {
     for (int i = 0; list && i < list->nelts; i++) {
-        nearest_try(near, APR_ARRAY_IDX(list, i, struct log_nickname).name);
+        APR_ARRAY_PUSH(names, const char *) = APR_ARRAY_IDX(list, i, struct log_nickname).name;
     }
 }
 
 static void report_unknown(const struct http_app *app, const struct http_server_conf *conf,
                            const struct custom_log *log, struct diags *diags)
 {
-    struct nearest near;
+    apr_array_header_t *names = apr_array_make(app->pool, 8, sizeof(const char *));
+    const char *near;
 
-    nearest_start(&near, log->format);
-    try_nicknames(&near, conf->log_formats);
-    try_nicknames(&near, http_server_conf(app->servers)->log_formats);
+    add_nicknames(names, conf->log_formats);
+    add_nicknames(names, http_server_conf(app->servers)->log_formats);
     for (size_t i = 0; i < sizeof(predefined) / sizeof(predefined[0]); i++) {
-        nearest_try(&near, predefined[i].name);
+        APR_ARRAY_PUSH(names, const char *) = predefined[i].name;
     }
+    near = conf_nearest(log->format, (const char *const *)(void *)names->elts, names->nelts);
     conf_error(diags, log->node, 1, "no LogFormat is called %s%s%s%s", log->format,
-               near.found ? "; did you mean " : "", near.found ? near.found : "",
-               near.found ? "?" : "");
+               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static const struct log_format *find_format(struct http_app *app,

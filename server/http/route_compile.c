@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include "config/conf.h"
@@ -24,26 +23,44 @@ uint32_t route_text_hash(const char *text, size_t len)
     return hash;
 }
 
-uint32_t route_hash(const struct trie_node *parent, uint32_t text_hash)
+/* The place in the table of a literal below parent; its lowest bit is clear. */
+static uint32_t child_hash(const struct trie_node *parent, uint32_t text_hash)
 {
     uint32_t hash = (text_hash ^ (uint32_t)((uintptr_t)parent >> 4)) * 0x9e3779b1u;
 
-    return hash ^ hash >> 15;
+    return (hash ^ hash >> 15) & ~(uint32_t)EXPRESSION_BIT;
+}
+
+static struct trie_node **bucket_of(const struct route_set *set, uint32_t hash)
+{
+    return &set->buckets[hash >> 1 & (set->bucket_count - 1)];
+}
+
+static struct trie_node *find_node(const struct route_set *set, const struct trie_node *parent,
+                                   const char *text, size_t len, uint32_t hash)
+{
+    struct trie_node *node = *bucket_of(set, hash);
+
+    while (node && (node->hash != hash || node->parent != parent || node->len != len ||
+                    memcmp(node->text, text, len) != 0)) {
+        node = node->chain;
+    }
+    return node;
 }
 
 struct trie_node *route_child(const struct route_set *set, const struct trie_node *parent,
-                              const char *text, size_t len, uint32_t text_hash, bool expression)
+                              const char *text, size_t len, uint32_t text_hash)
 {
-    uint32_t hash = route_hash(parent, text_hash);
-    struct trie_node *node = set->buckets[hash & (set->bucket_count - 1)];
+    return find_node(set, parent, text, len, child_hash(parent, text_hash));
+}
 
-    for (; node; node = node->chain) {
-        if (node->hash == hash && node->parent == parent && node->len == len &&
-            (node->regex != NULL) == expression && memcmp(node->text, text, len) == 0) {
-            return node;
-        }
-    }
-    return NULL;
+struct expression_node *route_expression(const struct route_set *set,
+                                         const struct trie_node *parent, const char *text,
+                                         size_t len)
+{
+    uint32_t hash = child_hash(parent, route_text_hash(text, len)) | EXPRESSION_BIT;
+
+    return (struct expression_node *)(void *)find_node(set, parent, text, len, hash);
 }
 
 static void grow_buckets(struct route_set *set)
@@ -57,8 +74,8 @@ static void grow_buckets(struct route_set *set)
         while (node) {
             struct trie_node *next = node->chain;
 
-            node->chain = buckets[node->hash & (count - 1)];
-            buckets[node->hash & (count - 1)] = node;
+            node->chain = buckets[node->hash >> 1 & (count - 1)];
+            buckets[node->hash >> 1 & (count - 1)] = node;
             node = next;
         }
     }
@@ -66,27 +83,33 @@ static void grow_buckets(struct route_set *set)
     set->bucket_count = count;
 }
 
-static struct trie_node *add_child(struct route_set *set, struct trie_node *parent,
-                                   const char *text, size_t len, struct regex *regex)
+static void link_node(struct route_set *set, struct trie_node *node, const struct trie_node *parent,
+                      const char *text, size_t len, uint32_t hash)
 {
-    uint32_t text_hash = route_text_hash(text, len);
-    struct trie_node *node = route_child(set, parent, text, len, text_hash, regex != NULL);
+    struct trie_node **bucket;
 
-    if (node) {
-        return node;
-    }
-    if (set->node_count >= set->bucket_count) {
+    if (set->node_count++ >= set->bucket_count) {
         grow_buckets(set);
     }
-    node = apr_pcalloc(set->pool, sizeof(*node));
     node->parent = parent;
     node->text = text;
     node->len = (uint32_t)len;
-    node->hash = route_hash(parent, text_hash);
-    node->regex = regex;
-    node->chain = set->buckets[node->hash & (set->bucket_count - 1)];
-    set->buckets[node->hash & (set->bucket_count - 1)] = node;
-    set->node_count++;
+    node->hash = hash;
+    bucket = bucket_of(set, hash);
+    node->chain = *bucket;
+    *bucket = node;
+}
+
+static struct trie_node *add_child(struct route_set *set, const struct trie_node *parent,
+                                   const char *text, size_t len)
+{
+    uint32_t hash = child_hash(parent, route_text_hash(text, len));
+    struct trie_node *node = find_node(set, parent, text, len, hash);
+
+    if (node == NULL) {
+        node = apr_pcalloc(set->pool, sizeof(*node));
+        link_node(set, node, parent, text, len, hash);
+    }
     return node;
 }
 
@@ -100,21 +123,22 @@ static struct regex *shared_regex(struct route_set *set, const struct route_def 
                                   const char *text, size_t len, enum regex_mode mode,
                                   struct diags *diags)
 {
-    char *key = apr_psprintf(set->pool, "%c%.*s", mode == REGEX_WHOLE ? '=' : '~', (int)len, text);
-    struct regex *regex = apr_hash_get(set->expressions, key, (apr_ssize_t)len + 1);
+    struct regex *regex = apr_hash_get(set->expressions[mode], text, (apr_ssize_t)len);
     const char *why = NULL;
     size_t offset = 0;
+    char *own;
 
     if (regex) {
         return regex;
     }
-    regex = regex_compile(key + 1, mode, &why, &offset, set->pool);
+    own = apr_pstrmemdup(set->pool, text, len);
+    regex = regex_compile(own, mode, &why, &offset, set->pool);
     if (regex == NULL) {
         conf_error(diags, def->pub.node, def->pattern_arg,
-                   "the expression %s is wrong at its byte %zu: %s", key + 1, offset + 1, why);
+                   "the expression %s is wrong at its byte %zu: %s", own, offset + 1, why);
         return NULL;
     }
-    apr_hash_set(set->expressions, key, (apr_ssize_t)len + 1, regex);
+    apr_hash_set(set->expressions[mode], own, (apr_ssize_t)len, regex);
     return regex;
 }
 
@@ -122,27 +146,29 @@ static struct trie_node *add_expression(struct route_set *set, struct trie_node 
                                         const struct route_def *def, const struct segment *segment,
                                         struct diags *diags)
 {
-    uint32_t text_hash = route_text_hash(segment->text, segment->len);
-    struct trie_node *node = route_child(set, parent, segment->text, segment->len, text_hash, true);
+    struct expression_node *node = route_expression(set, parent, segment->text, segment->len);
+    struct expression_list *list = parent->expressions;
     struct regex *regex;
+    uint32_t hash;
 
     if (node) {
-        return node;
+        return &node->node;
     }
     regex = shared_regex(set, def, segment->text, segment->len, REGEX_WHOLE, diags);
     if (regex == NULL) {
         return NULL;
     }
-    node = add_child(set, parent, segment->text, segment->len, regex);
+    node = apr_pcalloc(set->pool, sizeof(*node));
+    node->regex = regex;
     node->order = def->order;
-    if (parent->last_expr) {
-        parent->last_expr->next_expr = node;
+    hash = child_hash(parent, route_text_hash(segment->text, segment->len)) | EXPRESSION_BIT;
+    link_node(set, &node->node, parent, segment->text, segment->len, hash);
+    if (list == NULL) {
+        list = parent->expressions = apr_pcalloc(set->pool, sizeof(*list));
     }
-    else {
-        parent->exprs = node;
-    }
-    parent->last_expr = node;
-    return node;
+    *(list->last ? &list->last->next : &list->first) = node;
+    list->last = node;
+    return &node->node;
 }
 
 static bool add_param(struct route_set *set, struct route_def *def, const char *names[],
@@ -194,7 +220,7 @@ static struct trie_node *walk_base(struct route_set *set, struct trie_node *node
     while (*base == '/') {
         const char *end = strchrnul(base + 1, '/');
 
-        node = add_child(set, node, base + 1, (size_t)(end - base - 1), NULL);
+        node = add_child(set, node, base + 1, (size_t)(end - base - 1));
         (*depth)++;
         base = end;
     }
@@ -211,7 +237,7 @@ static struct trie_node *add_segment(struct route_set *set, struct trie_node *no
         return NULL;
     }
     if (segment->kind == SEGMENT_LITERAL) {
-        return add_child(set, node, segment->text, segment->len, NULL);
+        return add_child(set, node, segment->text, segment->len);
     }
     if (!add_param(set, def, names, segment, diags)) {
         return NULL;

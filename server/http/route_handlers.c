@@ -5,11 +5,9 @@
 
 #include <string.h>
 
-#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include "config/conf.h"
-#include "config/nearest.h"
 
 struct handler_entry {
     const ins_handler *handler;
@@ -21,11 +19,13 @@ struct handler_index {
     apr_pool_t *pool;
     apr_hash_t *names; /* handler -> struct handler_entry * */
     const struct http_app *app;
+    const char *last_name; /* asked for last: neighbouring lines often share a handler */
+    const struct handler_entry *last;
 };
 
 struct handler_index *handler_index_create(struct http_app *app, apr_pool_t *pool)
 {
-    struct handler_index *index = apr_palloc(pool, sizeof(*index));
+    struct handler_index *index = apr_pcalloc(pool, sizeof(*index));
 
     index->pool = pool;
     index->names = apr_hash_make(pool);
@@ -109,20 +109,32 @@ static void resolve_qualified(struct handler_index *index, struct route_def *def
 static void report_unknown(const struct handler_index *index, const struct route_def *def,
                            struct diags *diags)
 {
-    struct nearest near;
+    int count = (int)apr_hash_count(index->names);
+    const char **names = apr_palloc(index->pool, (size_t)(count + 1) * sizeof(*names));
+    const char *near;
 
-    nearest_start(&near, def->handler);
+    count = 0;
     for (apr_hash_index_t *i = apr_hash_first(index->pool, index->names); i; i = apr_hash_next(i)) {
-        nearest_try(&near, apr_hash_this_key(i));
+        names[count++] = apr_hash_this_key(i);
     }
-    if (near.found) {
+    near = conf_nearest(def->handler, names, count);
+    if (near) {
         conf_error(diags, def->pub.node, def->handler_arg,
-                   "no loaded module has a handler %s; did you mean %s?", def->handler, near.found);
+                   "no loaded module has a handler %s; did you mean %s?", def->handler, near);
     }
     else {
         conf_error(diags, def->pub.node, def->handler_arg, "no loaded module has a handler %s",
                    def->handler);
     }
+}
+
+static const struct handler_entry *find_entry(struct handler_index *index, const char *name)
+{
+    if (index->last_name == NULL || strcmp(index->last_name, name) != 0) {
+        index->last_name = name;
+        index->last = apr_hash_get(index->names, name, APR_HASH_KEY_STRING);
+    }
+    return index->last;
 }
 
 void handler_resolve(struct handler_index *index, struct route_def *def, struct diags *diags)
@@ -134,7 +146,7 @@ void handler_resolve(struct handler_index *index, struct route_def *def, struct 
         resolve_qualified(index, def, colon, diags);
         return;
     }
-    entry = apr_hash_get(index->names, def->handler, APR_HASH_KEY_STRING);
+    entry = find_entry(index, def->handler);
     if (entry == NULL) {
         report_unknown(index, def, diags);
     }

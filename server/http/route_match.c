@@ -99,7 +99,7 @@ static bool walk(struct walk *w, struct place at, unsigned depth);
 static const struct trie_node *literal(const struct walk *w, const struct trie_node *parent,
                                        const struct part *part)
 {
-    return parent ? route_child(w->set, parent, part->text, part->len, part->hash, false) : NULL;
+    return parent ? route_child(w->set, parent, part->text, part->len, part->hash) : NULL;
 }
 
 static bool walk_literal(struct walk *w, struct place at, unsigned depth)
@@ -120,13 +120,19 @@ static bool walk_value(struct walk *w, struct place next, unsigned depth)
     return false;
 }
 
-/* The child of the other trie with the same expression. */
-static const struct trie_node *same_expression(const struct walk *w, const struct trie_node *parent,
-                                               const struct trie_node *node)
+static const struct expression_node *expressions_of(const struct trie_node *node)
 {
-    return parent ? route_child(w->set, parent, node->text, node->len,
-                                route_text_hash(node->text, node->len), true)
-                  : NULL;
+    return node && node->expressions ? node->expressions->first : NULL;
+}
+
+/* The child of the other trie with the same expression. */
+static const struct expression_node *same_expression(const struct walk *w,
+                                                     const struct trie_node *parent,
+                                                     const struct expression_node *node)
+{
+    return parent && parent->expressions
+               ? route_expression(w->set, parent, node->node.text, node->node.len)
+               : NULL;
 }
 
 /* Expressions of both tries in file order. One that both have is tried once,
@@ -134,20 +140,21 @@ static const struct trie_node *same_expression(const struct walk *w, const struc
 static bool walk_expressions(struct walk *w, struct place at, unsigned depth)
 {
     const struct part *part = &w->parts[depth];
-    const struct trie_node *own = at.own ? at.own->exprs : NULL;
-    const struct trie_node *main = at.main ? at.main->exprs : NULL;
+    const struct expression_node *own = expressions_of(at.own);
+    const struct expression_node *main = expressions_of(at.main);
 
     while (own || main) {
         bool is_own = main == NULL || (own && own->order < main->order);
-        const struct trie_node *node = is_own ? own : main;
-        const struct trie_node *other = same_expression(w, is_own ? at.main : at.own, node);
-        struct place next = { is_own ? node : other, is_own ? other : node };
+        const struct expression_node *node = is_own ? own : main;
+        const struct expression_node *other = same_expression(w, is_own ? at.main : at.own, node);
+        const struct trie_node *below = other ? &other->node : NULL;
+        struct place next = { is_own ? &node->node : below, is_own ? below : &node->node };
 
         if (is_own) {
-            own = own->next_expr;
+            own = own->next;
         }
         else {
-            main = main->next_expr;
+            main = main->next;
         }
         if ((other == NULL || node->order < other->order) &&
             regex_match(w->scratch, node->regex, part->text, part->len) &&

@@ -94,27 +94,43 @@ static void read_parameter(const char *open, const char *close, struct segment *
     }
 }
 
-static void read_literal(const char *start, const char *end, struct segment *segment)
+static void check_literal(struct segment *segment)
 {
-    size_t len = (size_t)(end - start);
+    const char *text = segment->text;
+    size_t len = segment->len;
 
-    segment->kind = SEGMENT_LITERAL;
-    segment->text = start;
-    segment->len = len;
-    if (memchr(start, '{', len) || memchr(start, '}', len)) {
+    if (memchr(text, '{', len) || memchr(text, '}', len)) {
         wrong(segment, "a parameter is a whole segment: /{name}/; "
                        "use {name:regex} to match a part of one");
     }
-    else if (memchr(start, '?', len)) {
+    else if (memchr(text, '?', len)) {
         wrong(segment, "a pattern has no query: '?' is no part of a path");
     }
-    else if ((len == 1 && *start == '.') || (len == 2 && memcmp(start, "..", 2) == 0)) {
+    else if ((len == 1 && *text == '.') || (len == 2 && memcmp(text, "..", 2) == 0)) {
         wrong(segment, "'.' and '..' are gone from a path before it is matched");
     }
-    else if (len > 0 && strspn(start, "*") == len) {
+    else if (strspn(text, "*") == len) {
         wrong(segment, "'*' is no wildcard here: use {name} for one segment, {name...} for the "
                        "rest of the path");
     }
+}
+
+/* Up to the next '/'. Bytes that hint at a mistake are rare, and looked at again. */
+static const char *read_literal(const char *start, struct segment *segment)
+{
+    const char *end = start + strcspn(start, "/{}?*");
+    bool odd = *end != '/' && *end != '\0';
+
+    if (odd) {
+        end = strchrnul(end, '/');
+    }
+    segment->kind = SEGMENT_LITERAL;
+    segment->text = start;
+    segment->len = (size_t)(end - start);
+    if (odd || *start == '.') {
+        check_literal(segment);
+    }
+    return end;
 }
 
 void pattern_next(const char **at, struct segment *segment)
@@ -142,8 +158,7 @@ void pattern_next(const char **at, struct segment *segment)
         end++;
     }
     else {
-        end = strchrnul(start, '/');
-        read_literal(start, end, segment);
+        end = read_literal(start, segment);
     }
     *at = *end == '/' ? end + 1 : NULL;
 }

@@ -7,23 +7,28 @@
 
 #include <string.h>
 
-#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include "config/conf.h"
 
-enum { FIRST_BUCKETS = 256 };
+enum { FEWEST_BUCKETS = 256 };
 
 /* ---- Reading ---- */
+
+static bool is_method_byte(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
 
 /* METHOD[|METHOD...]: upper case, as on the wire (RFC 9110, 9.1). */
 static const char *check_methods(const char *text)
 {
-    static const char bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
     for (;;) {
-        size_t len = strspn(text, bytes);
+        size_t len = 0;
 
+        while (is_method_byte(text[len])) {
+            len++;
+        }
         if (len == 0 || (text[len] != '|' && text[len] != '\0')) {
             return "a method is in upper case: GET, or GET|POST";
         }
@@ -107,12 +112,13 @@ const char *route_read(ins_cmd *cmd, void *conf, int argc, const char *const arg
     }
     *(list->last ? &list->last->next : &list->first) = def;
     list->last = def;
+    list->count++;
     return NULL;
 }
 
 /* ---- Building ---- */
 
-struct route_set *route_set_create(apr_pool_t *pool)
+struct route_set *route_set_create(unsigned lines, apr_pool_t *pool)
 {
     static const char *const usual[] = {
         "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"
@@ -120,9 +126,13 @@ struct route_set *route_set_create(apr_pool_t *pool)
     struct route_set *set = apr_pcalloc(pool, sizeof(*set));
 
     set->pool = pool;
-    set->bucket_count = FIRST_BUCKETS;
-    set->buckets = apr_pcalloc(pool, FIRST_BUCKETS * sizeof(struct trie_node *));
-    set->expressions = apr_hash_make(pool);
+    set->bucket_count = FEWEST_BUCKETS;
+    while (set->bucket_count < 2 * lines) {
+        set->bucket_count *= 2;
+    }
+    set->buckets = apr_pcalloc(pool, set->bucket_count * sizeof(struct trie_node *));
+    set->expressions[REGEX_SEARCH] = apr_hash_make(pool);
+    set->expressions[REGEX_WHOLE] = apr_hash_make(pool);
     set->regex_routes = apr_hash_make(pool);
     for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
         set->methods[set->method_count++] = usual[i];
@@ -212,10 +222,16 @@ static void build_server(struct route_set *set, struct http_server_conf *conf,
 
 void routes_build(struct http_app *app, struct diags *diags)
 {
-    struct route_set *set = route_set_create(app->pool);
     struct handler_index *handlers = handler_index_create(app, app->pool);
+    struct route_set *set;
+    unsigned lines = 0;
 
-    app->routes = set;
+    for (ins_server *s = app->servers; s; s = s->next) {
+        const struct route_list *list = http_server_conf(s)->route_lines;
+
+        lines += list ? list->count : 0;
+    }
+    app->routes = set = route_set_create(lines, app->pool);
     for (ins_server *s = app->servers; s; s = s->next) {
         struct http_server_conf *conf = http_server_conf(s);
 

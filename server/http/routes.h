@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <apr_hash.h>
+
 #include "http/http_app.h"
 #include "http/regex.h"
 #include "http/sections.h"
@@ -47,19 +49,33 @@ struct route_def {
 /* The Route lines of a server, in file order. */
 struct route_list {
     struct route_def *first, *last;
+    unsigned count;
 };
 
+/* One cache line: building and matching touch little else. */
 struct trie_node {
     struct trie_node *chain; /* of the hash table */
     const struct trie_node *parent;
     const char *text; /* a literal, or an expression */
-    uint32_t len, hash;
-    struct regex *regex; /* NULL: a literal */
-    unsigned order;      /* expressions: of the line that brought it first */
-    struct trie_node *next_expr;
-    struct trie_node *exprs, *last_expr; /* {x:re} */
-    struct trie_node *any;               /* {x} */
+    uint32_t len;
+    uint32_t hash;
+    struct expression_list *expressions; /* {x:re} below; NULL none */
+    struct trie_node *any;               /* {x} below */
     struct route_def *end, *tail;        /* patterns that end here, or by {x...} */
+};
+
+/* A node that is reached by an expression. In the hash table it stands under
+ * the expression's text, with EXPRESSION_BIT in its hash. */
+struct expression_node {
+    struct trie_node node; /* first */
+    struct regex *regex;
+    struct expression_node *next; /* in file order */
+    unsigned order;               /* of the line that brought it first */
+};
+enum { EXPRESSION_BIT = 1 };
+
+struct expression_list {
+    struct expression_node *first, *last;
 };
 
 struct route_table {
@@ -75,8 +91,8 @@ struct route_set {
     unsigned count;
     const char *methods[ROUTE_METHODS_MAX];
     int method_count;
-    struct apr_hash_t *expressions;  /* text -> struct regex * */
-    struct apr_hash_t *regex_routes; /* text, section and server -> the last struct route_def * */
+    apr_hash_t *expressions[2]; /* by enum regex_mode: text -> struct regex * */
+    apr_hash_t *regex_routes;   /* text, section and server -> the last struct route_def * */
 };
 
 /* ---- Reading (core_directives.c) ---- */
@@ -86,7 +102,7 @@ const char *route_read(ins_cmd *cmd, void *conf, int argc, const char *const arg
 
 /* ---- Building ---- */
 
-struct route_set *route_set_create(apr_pool_t *pool);
+struct route_set *route_set_create(unsigned lines, apr_pool_t *pool);
 /* The bit of a method, taken up where it is new; 0 where there are too many. */
 uint64_t route_method_bit(struct route_set *set, const char *name, size_t len);
 /* 0 where no route names it. */
@@ -99,10 +115,12 @@ void routes_build(struct http_app *app, struct diags *diags);
 void route_compile(struct route_set *set, struct route_table *table, struct route_def *def,
                    struct diags *diags);
 
-uint32_t route_hash(const struct trie_node *parent, uint32_t text_hash);
 uint32_t route_text_hash(const char *text, size_t len);
 struct trie_node *route_child(const struct route_set *set, const struct trie_node *parent,
-                              const char *text, size_t len, uint32_t text_hash, bool expression);
+                              const char *text, size_t len, uint32_t text_hash);
+struct expression_node *route_expression(const struct route_set *set,
+                                         const struct trie_node *parent, const char *text,
+                                         size_t len);
 
 /* ---- Handlers ---- */
 

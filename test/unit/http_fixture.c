@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -214,12 +215,21 @@ static void merge_hosts(struct building *b)
     }
 }
 
+static apr_time_t cpu_time(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (apr_time_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 struct http_case http_text(apr_pool_t *pool, const char *text, const char *listeners,
                            ins_module *const modules[], const struct log_set *logs)
 {
     struct building b = { .pool = pool, .logs = logs };
     struct conf_options options = { .server_root = "/srv" };
     struct conf *conf;
+    apr_time_t start;
 
     b.result.diags = diags_create(pool);
     while (modules && modules[b.count]) {
@@ -238,9 +248,13 @@ struct http_case http_text(apr_pool_t *pool, const char *text, const char *liste
     b.result.main_server = b.last = make_server(&b, NULL);
     b.result.app = http_app_create(b.result.main_server, b.modules, b.count,
                                    listeners ? make_listeners(listeners, pool) : NULL, pool);
+    start = cpu_time();
     walk(&b, conf->root->children, b.result.main_server, NULL, NULL);
     merge_hosts(&b);
+    b.result.apply_time = cpu_time() - start;
+    start = cpu_time();
     http_app_finish(b.result.app, logs, b.result.diags);
+    b.result.finish_time = cpu_time() - start;
     return b.result;
 }
 

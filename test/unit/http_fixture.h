@@ -18,6 +18,7 @@ struct http_case {
     struct http_app *app;
     ins_server *main_server;
     struct diags *diags;
+    apr_time_t apply_time, finish_time; /* CPU time: directives; http_app_finish() */
 };
 
 /* listeners: "0.0.0.0:80 [::]:80 127.0.0.1:81 unix:"; NULL none. modules: of the
