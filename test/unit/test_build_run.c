@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What compilers do, and what is done with them: words, limits, the jail. */
+#include "builder_fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <apr_strings.h>
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int build_text(struct site *site, const char *text)
+{
+    site_write(site, "modules/a.c", text);
+    site_config(site, "BuildTimeout 20s\nLoadModule a_module modules/a.c\n");
+    return site_build(site);
+}
+
+static void errors_have_their_place(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(build_text(site, "#include <instar.h>\n\nint broken(void) { return x; }\n"),
+                     -1);
+    site_expect(site, "a.c", 3, "'x' undeclared");
+    assert_int_equal(site->diags->first->column, 27);
+    assert_non_null(strstr(site->diags->first->excerpt, "return x;"));
+    assert_non_null(strstr(site->list->output, "\033["));
+    assert_string_equal(site->list->output, site->diags->output);
+    assert_null(site->list->list[0].object);
+    assert_int_equal(site->failed, 1);
+    assert_int_equal(site_count(site, ".so"), 0);
+    assert_int_equal(site_count(site, "work."), 0);
+}
+
+static void an_undeclared_function_is_an_error_at_its_line(void **state)
+{
+    assert_int_equal(build_text(*state, "int f(void);\nint f(void) { return no_such(1); }\n"), -1);
+    site_expect(*state, "a.c", 2, "no_such");
+}
+
+static void the_linker_is_heard(void **state)
+{
+    struct site *site = *state;
+
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_config(site, "ModuleLibs a_module -lno_such_library\nLoadModule a_module modules/a.c\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "instar.conf", 3, "cannot find -lno_such_library");
+    site_write(site, "modules/b.c", "int f(void) { return 1; }\n");
+    site_write(site, "modules/a.c", "int f(void);\nint f(void) { return 1; }\n");
+    site_config(site, "LoadModule a_module modules/a.c modules/b.c\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "b.c", 1, "multiple definition of `f'");
+}
+
+static void warnings_are_passed_on_once(void **state)
+{
+    struct site *site = *state;
+    const char *text =
+        apr_pstrcat(site->pool, "static int unused;\n", site_module(site, "a_module", "x"), NULL);
+
+    assert_int_equal(build_text(site, text), 1);
+    assert_int_equal(site->diags->warnings, 1);
+    assert_int_equal(site->diags->errors, 0);
+    assert_non_null(strstr(site->list->output, "unused"));
+    assert_int_equal(site_build(site), 0);
+    assert_null(site->list->output);
+}
+
+static void one_broken_module_does_not_waste_the_others(void **state)
+{
+    struct site *site = *state;
+
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_write(site, "modules/b.c", "broken\n");
+    site_config(site, "LoadModule a_module modules/a.c\nLoadModule b_module modules/b.c\n");
+    assert_int_equal(site_build(site), -1);
+    assert_int_equal(site->failed, 1);
+    site_write(site, "modules/b.c", site_module(site, "b_module", "x"));
+    assert_int_equal(site_build(site), 1);
+    assert_false(site->list->list[0].compiled);
+}
+
+static void missing_sources_are_named_at_their_line(void **state)
+{
+    static const struct {
+        const char *line, *words;
+    } cases[] = {
+        { "LoadModule a_module modules/none.c", "there is no " },
+        { "LoadModule a_module modules/empty", "there is no C source in the folder " },
+        { "LoadModule a_module modules/a.txt", "is not a source" },
+        { "LoadModule a_module modules/pipe.c", "is neither a file nor a folder" },
+        { "LoadModule a_module modules/a.c modules/a.c", "is named twice" },
+    };
+    struct site *site = *state;
+
+    assert_int_equal(mkdir(site_path(site, "modules/empty"), 0755), 0);
+    assert_int_equal(mkfifo(site_path(site, "modules/pipe.c"), 0644), 0);
+    site_write(site, "modules/a.txt", "words");
+    site_write(site, "modules/a.c", "");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        site_config(site, apr_pstrcat(site->pool, cases[i].line, "\n", NULL));
+        assert_int_equal(site_build(site), -1);
+        assert_int_equal(site->list->needed, 0);
+        site_expect(site, "instar.conf", 2, cases[i].words);
+    }
+}
+
+static void a_compiler_that_is_not_there_is_named(void **state)
+{
+    struct site *site = *state;
+
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_config(site, "ModuleCompiler no-such-cc\nLoadModule a_module modules/a.c\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "instar.conf", 2, "no-such-cc cannot be used: there is no such program");
+    site_write(site, "cc", "#!/bin/sh\nexit 0\n");
+    assert_int_equal(chmod(site_path(site, "cc"), 0755), 0);
+    site_config(site, apr_psprintf(site->pool,
+                                   "ModuleCompiler %s/cc\n"
+                                   "LoadModule a_module modules/a.c\n",
+                                   site->root));
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "instar.conf", 2, "/cc cannot be used: its --version says nothing");
+}
+
+/* A compiler of our own, to see what one may do. */
+static void wrapper(struct site *site, const char *script, const char *lines)
+{
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_write(site, "cc",
+               apr_pstrcat(site->pool, "#!/bin/bash\n[ \"$1\" = --version ] && exec echo test 1\n",
+                           script, "\nexec gcc \"$@\"\n", NULL));
+    assert_int_equal(chmod(site_path(site, "cc"), 0755), 0);
+    site_config(site, apr_psprintf(site->pool,
+                                   "ModuleCompiler %s/cc\n%s\nLoadModule a_module modules/a.c\n",
+                                   site->root, lines));
+}
+
+/* Sleepers with this argument. */
+static int count_sleepers(const char *seconds)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    int count = 0;
+
+    while ((entry = readdir(dir))) {
+        char path[300], text[64] = "";
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            ssize_t n = read(fd, text, sizeof(text) - 1);
+
+            count += n > 6 && memcmp(text, "sleep", 6) == 0 && strcmp(text + 6, seconds) == 0;
+            close(fd);
+        }
+    }
+    closedir(dir);
+    return count;
+}
+
+/* Killed is not yet gone: a moment for the kernel. */
+static void expect_no_sleepers(const char *seconds)
+{
+    for (int i = 0; i < 100 && count_sleepers(seconds) > 0; i++) {
+        usleep(20000);
+    }
+    assert_int_equal(count_sleepers(seconds), 0);
+}
+
+static void a_compiler_that_never_ends_is_ended_with_all_its_children(void **state)
+{
+    struct site *site = *state;
+    int64_t began = now_ms();
+
+    wrapper(site, "(sleep 7531 &)\nsetsid sleep 7531 &\nsleep 7531", "BuildTimeout 300ms");
+    assert_int_equal(site_build(site), -1);
+    assert_in_range(now_ms() - began, 300, 3000);
+    site_expect(site, "instar.conf", 4, "a_module was not compiled within BuildTimeout (300 ms)");
+    expect_no_sleepers("7531");
+    assert_int_equal(site_count(site, "work."), 0);
+    assert_int_equal(site_count(site, ".so"), 0);
+}
+
+static void children_that_a_compiler_leaves_behind_are_ended(void **state)
+{
+    struct site *site = *state;
+
+    wrapper(site, "sleep 7532 >/dev/null 2>&1 &\nsleep 7532 &", "");
+    assert_int_equal(site_build(site), 1);
+    expect_no_sleepers("7532");
+}
+
+static void giving_up_ends_everything(void **state)
+{
+    struct site *site = *state;
+    pid_t pid;
+    int fd;
+
+    wrapper(site, "sleep 7533 &\nsleep 7533", "");
+    site_plan(site);
+    site_start(site, &pid, &fd);
+    for (int i = 0; i < 100 && count_sleepers("7533") < 2; i++) {
+        usleep(20000);
+    }
+    assert_int_equal(count_sleepers("7533"), 2);
+    site_finish(site, pid, fd);
+    assert_int_equal(site->failed, 1);
+    expect_no_sleepers("7533");
+    assert_int_equal(site_count(site, "work."), 0);
+    site_expect(site, "instar.conf", 4, "was not compiled: the builder process was ended");
+}
+
+static void a_fork_bomb_is_bounded(void **state)
+{
+    struct site *site = *state;
+    int64_t began = now_ms();
+
+    /* Bounded by itself too, should the builder fail to end it. */
+    wrapper(site, "bomb() { [ $SECONDS -lt 8 ] || exit; sleep 7534 & bomb & sleep 1; bomb; }\nbomb",
+            "BuildTimeout 500ms");
+    assert_int_equal(site_build(site), -1);
+    assert_in_range(now_ms() - began, 400, 8000);
+    expect_no_sleepers("7534");
+}
+
+static void memory_is_bounded(void **state)
+{
+    struct site *site = *state;
+
+    site_write(site, "modules/a.c", "#include \"/dev/zero\"\n");
+    site_config(site, "BuildMemoryLimit 200M\nBuildTimeout 20s\nLoadModule a_module modules/a.c\n");
+    assert_int_equal(site_build(site), -1);
+    site_write(site, "modules/a.c",
+               "#define A(x) x x x x x x x x x x x x x x x x\n"
+               "#define B(x) A(A(A(A(A(A(A(x)))))))\n"
+               "const char *text = B(B(\"0123456789\"));\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "instar.conf", 4, "BuildMemoryLimit is the bound");
+}
+
+static void words_are_bounded(void **state)
+{
+    struct site *site = *state;
+
+    wrapper(site, "yes 'a.c:1:1: error: words without end' | head -c 20000000 >&2; exit 1", "");
+    assert_int_equal(site_build(site), -1);
+    assert_true(strlen(site->list->output) <= 1 << 20);
+    assert_non_null(strstr(site->list->output, "the rest is cut"));
+    assert_in_range(site->diags->errors, 1, 101);
+    site_expect(site, "a.c", 1, "words without end");
+}
+
+static void standard_input_is_empty(void **state)
+{
+    assert_int_equal(build_text(*state, "#include \"/dev/stdin\"\nint x;\n"), 1);
+}
+
+/* Runs a script as the compiler; what it prints is the output. */
+static const char *spy(struct site *site, const char *script)
+{
+    wrapper(site, apr_pstrcat(site->pool, "{\n", script, "\n} 2>&1\nexit 1", NULL), "");
+    assert_int_equal(site_build(site), -1);
+    return site->list->output ? site->list->output : "";
+}
+
+static void the_jail_is_closed(void **state)
+{
+    struct site *site = *state;
+    const char *outside = site_path(site, "outside");
+    const char *words;
+
+    assert_int_equal(mkdir(outside, 0777), 0);
+    assert_int_equal(chmod(outside, 0777), 0);
+    site_write(site, "outside/file", "mine\n");
+    assert_int_equal(chmod(site_path(site, "outside/file"), 0666), 0);
+    words = spy(site, apr_psprintf(site->pool,
+                                   "grep -E 'Seccomp:|NoNewPrivs:' /proc/self/status\n"
+                                   "id -u\n"
+                                   "echo over > %s/file && echo wrote\n"
+                                   "echo new > %s/new && echo made\n"
+                                   "echo x > /tmp/instar-jail-test && echo made in tmp\n"
+                                   "echo x > $TMPDIR/x && echo work is writable\n"
+                                   "(exec 3<>/dev/tcp/127.0.0.1/1) || echo no network\n"
+                                   "kill -0 %ld && echo can signal\n"
+                                   "read line || echo no input\n",
+                                   outside, outside, (long)getpid()));
+    assert_non_null(strstr(words, "NoNewPrivs:\t1"));
+    assert_non_null(strstr(words, "Seccomp:\t2"));
+    assert_null(strstr(words, "wrote"));
+    assert_null(strstr(words, "made"));
+    assert_null(strstr(words, "can signal"));
+    assert_non_null(strstr(words, "work is writable"));
+    assert_non_null(strstr(words, "no network"));
+    assert_null(strstr(words, "Connection refused"));
+    assert_non_null(strstr(words, "no input"));
+    if (geteuid() == 0) {
+        assert_non_null(strstr(words, "\n65533\n"));
+    }
+}
+
+static void only_named_descriptors_are_inherited(void **state)
+{
+    struct site *site = *state;
+    int fd = open("/etc/passwd", O_RDONLY); /* without CLOEXEC, as a library may leave one */
+    const char *words = spy(site, "ls -l /proc/self/fd");
+
+    close(fd);
+    assert_null(strstr(words, "/etc/passwd"));
+    assert_null(strstr(words, "socket:"));
+    assert_null(strstr(words, "memfd:"));
+}
+
+static void a_closed_home_does_not_hinder(void **state)
+{
+    struct site *site = *state;
+
+    assert_int_equal(mkdir(site_path(site, "modules/dir"), 0755), 0);
+    site_write(site, "modules/dir/word.h", "#define WORD \"one\"\n");
+    site_write(site, "modules/dir/own.h", "#define OWN 1\n");
+    site_write(site, "modules/a.c",
+               apr_pstrcat(site->pool, "#include <word.h>\n#include \"dir/own.h\"\n",
+                           site_module(site, "a_module", "\" WORD \""), NULL));
+    site_config(site, apr_psprintf(site->pool,
+                                   "ModuleFlags -I%s/modules/dir\n"
+                                   "LoadModule a_module modules/a.c\n",
+                                   site->root));
+    assert_int_equal(chmod(site->root, 0700), 0);
+    assert_int_equal(site_build(site), 1);
+    assert_int_equal(site_build(site), 0);
+    site_write(site, "modules/dir/word.h", "#define WORD \"two\"\n");
+    assert_int_equal(site_build(site), 1);
+    site_write(site, "modules/dir/word.h", "#define WORD \"one\"\n");
+    assert_int_equal(site_build(site), 0);
+    site_write(site, "modules/a.c", "#include \"dir/own.h\"\nint f = x;\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "a.c", 2, "'x' undeclared");
+    assert_null(strstr(site->list->output, "/proc/self/fd"));
+    assert_non_null(strstr(site->list->output, site_path(site, "modules/a.c")));
+}
+
+static void unreadable_sources_are_explained(void **state)
+{
+    struct site *site = *state;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    assert_int_equal(chmod(site_path(site, "modules/a.c"), 0600), 0);
+    site_config(site, "LoadModule a_module modules/a.c\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "instar.conf", 2, "cannot read");
+}
+
+/* A file that changes while it is compiled: what is kept is the build of what it became. */
+static void changed_while_compiled_is_compiled_again(void **state)
+{
+    struct site *site = *state;
+    struct pollfd p = { .events = POLLIN };
+    char key[BUILD_KEY_HEX];
+    pid_t pid;
+
+    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    site_plan(site);
+    site_start(site, &pid, &p.fd);
+    usleep(200000);
+    site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    site_finish(site, pid, p.fd);
+    assert_int_equal(site->failed, 0);
+    strcpy(key, site->list->list[0].key);
+    assert_int_equal(site_build(site), 0);
+    assert_string_equal(site->list->list[0].key, key);
+}
+
+static void sources_that_never_rest_are_given_up(void **state)
+{
+    struct site *site = *state;
+
+    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.2; exit 0", "BuildTimeout 5s");
+    site_plan(site);
+    {
+        struct pollfd p = { .events = POLLIN };
+        pid_t pid;
+
+        site_start(site, &pid, &p.fd);
+        for (int i = 0; poll(&p, 1, 20) == 0; i++) {
+            site_write(site, "modules/a.c", site_module(site, "a_module", apr_itoa(site->pool, i)));
+        }
+        site_finish(site, pid, p.fd);
+    }
+    assert_int_equal(site->failed, 1);
+    site_expect(site, "instar.conf", 4, "changed whenever they were compiled");
+}
+
+static void flags_reach_the_compiler_as_they_are(void **state)
+{
+    struct site *site = *state;
+
+    site_write(site, "modules/a.c",
+               apr_pstrcat(site->pool,
+                           "#if SPACED != 12 || !defined(PLAIN)\n#error flags\n#endif\n",
+                           site_module(site, "a_module", "x"), NULL));
+    site_config(site, "ModuleFlags \"-DSPACED=1 + 11\" -DPLAIN\n"
+                      "LoadModule a_module modules/a.c\n");
+    assert_int_equal(site_build(site), 1);
+}
+
+static void a_build_directory_that_cannot_be_written_is_explained(void **state)
+{
+    struct site *site = *state;
+    pid_t pid;
+    int status;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    assert_int_equal(mkdir(site_path(site, "build"), 0755), 0);
+    site_config(site, "LoadModule a_module modules/a.c\n");
+    pid = fork();
+    if (pid == 0) {
+        bool explained = false;
+
+        if (setuid(12345) != 0) {
+            _exit(2);
+        }
+        site_plan(site);
+        for (const struct diag *d = site->diags->first; d; d = d->next) {
+            explained = explained || strstr(d->message, "cannot be written by uid 12345");
+        }
+        _exit(explained && site->list->needed == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(errors_have_their_place),
+        CASE(an_undeclared_function_is_an_error_at_its_line),
+        CASE(the_linker_is_heard),
+        CASE(warnings_are_passed_on_once),
+        CASE(one_broken_module_does_not_waste_the_others),
+        CASE(missing_sources_are_named_at_their_line),
+        CASE(a_compiler_that_is_not_there_is_named),
+        CASE(a_compiler_that_never_ends_is_ended_with_all_its_children),
+        CASE(children_that_a_compiler_leaves_behind_are_ended),
+        CASE(giving_up_ends_everything),
+        CASE(a_fork_bomb_is_bounded),
+        CASE(memory_is_bounded),
+        CASE(words_are_bounded),
+        CASE(standard_input_is_empty),
+        CASE(the_jail_is_closed),
+        CASE(only_named_descriptors_are_inherited),
+        CASE(a_closed_home_does_not_hinder),
+        CASE(unreadable_sources_are_explained),
+        CASE(changed_while_compiled_is_compiled_again),
+        CASE(sources_that_never_rest_are_given_up),
+        CASE(flags_reach_the_compiler_as_they_are),
+        CASE(a_build_directory_that_cannot_be_written_is_explained),
+    };
+
+    return cmocka_run_group_tests_name("builds", tests, NULL, NULL);
+}
