@@ -45,48 +45,52 @@ void directives_list(const ins_directive *table, const char *part)
     }
 }
 
-/* Within a table, as code: '|' would end the cell. */
-static void print_cell(const char *text)
+/* A table's cell: '|' would end it, and outside of code these mean something. */
+static void print_cell(const char *text, const char *special)
 {
+    (void)putchar(' ');
     for (; *text; text++) {
-        if (*text == '|') {
+        if (strchr(special, *text)) {
             (void)putchar('\\');
         }
         (void)putchar(*text);
     }
+    (void)fputs(" |", stdout);
 }
 
-static void print_code(const char *before, const char *text, const char *after)
+static void print_code(const char *text)
 {
-    (void)putchar('`');
-    print_cell(before);
-    print_cell(text);
-    print_cell(after);
-    (void)putchar('`');
+    char code[1024];
+
+    (void)snprintf(code, sizeof(code), "`%s`", text);
+    print_cell(code, "|");
 }
 
 static void print_row(const ins_directive *row)
 {
-    char name[96];
+    static const char special[] = "|<>*_`\\";
+    char form[1024];
 
-    (void)snprintf(name, sizeof(name), "%s%s", row->name, row->syntax && *row->syntax ? " " : "");
-    (void)fputs("| ", stdout);
-    print_code(name, row->syntax ? row->syntax : "", closing(row));
-    (void)fputs(" | ", stdout);
+    (void)snprintf(form, sizeof(form), "%s%s%s%s", row->name,
+                   row->syntax && *row->syntax ? " " : "", row->syntax ? row->syntax : "",
+                   closing(row));
+    (void)putchar('|');
+    print_code(form);
     if (row->initial) {
-        print_code("", row->initial, "");
+        print_code(row->initial);
     }
-    (void)fputs(" | ", stdout);
-    print_cell(context(row));
-    (void)fputs(" | ", stdout);
-    print_cell(row->help ? row->help : "");
-    (void)fputs(" |\n", stdout);
+    else {
+        print_cell("", "");
+    }
+    print_cell(context(row), special);
+    print_cell(row->help ? row->help : "", special);
+    (void)putchar('\n');
 }
 
 void directives_markdown(const ins_directive *table, const char *title)
 {
     printf("\n## %s\n\n", title);
-    (void)fputs("| Directive | Default | Where | |\n|---|---|---|---|\n", stdout);
+    (void)fputs("| Directive | Default | Where | Meaning |\n|---|---|---|---|\n", stdout);
     for (const ins_directive *row = table; row && row->name; row++) {
         print_row(row);
     }

@@ -2,6 +2,7 @@
 /* What -S, -M and -L say, in httpd's words where it has them. */
 #include "generation/dump.h"
 
+#include <grp.h>
 #include <stdio.h>
 
 #include "config/conf.h"
@@ -21,6 +22,7 @@ static const struct conf_module *module_at(const struct app *app, int index)
 static void dump_hosts(const struct app *app)
 {
     const struct conf_process *p = &app->launch->conf->process;
+    const struct group *group = getgrgid(p->group);
 
     http_app_dump(app->http);
     printf("ServerRoot: \"%s\"\n", p->server_root);
@@ -28,7 +30,7 @@ static void dump_hosts(const struct app *app)
     printf("PidFile: \"%s\"\n", p->pid_file);
     printf("ControlSocket: \"%s\"\n", p->control_socket);
     printf("User: name=\"%s\" id=%u\n", p->user_name ? p->user_name : "", (unsigned)p->user);
-    printf("Group: name=\"%s\" id=%u\n", p->group_name ? p->group_name : "", (unsigned)p->group);
+    printf("Group: name=\"%s\" id=%u\n", group ? group->gr_name : "", (unsigned)p->group);
 }
 
 static void dump_modules(const struct app *app)
@@ -57,8 +59,9 @@ static void dump_directives(const struct app *app)
     }
 }
 
-static void dump_page(void)
+static void dump_page(const struct app *app)
 {
+    (void)app;
     printf(
         "# Directives\n\n"
         "Generated from the server's own tables (`instar -L` prints the same, with the loaded\n"
@@ -72,21 +75,13 @@ static void dump_page(void)
 
 void dump_print(const struct launch *launch, const struct app *app)
 {
-    switch (launch->dump) {
-    case DUMP_NOTHING:
-        break;
-    case DUMP_HOSTS:
-        dump_hosts(app);
-        break;
-    case DUMP_MODULES:
-        dump_modules(app);
-        break;
-    case DUMP_DIRECTIVES:
-        dump_directives(app);
-        break;
-    case DUMP_DIRECTIVES_MD:
-        dump_page();
-        break;
+    static void (*const dumps[])(const struct app *app) = { [DUMP_HOSTS] = dump_hosts,
+                                                            [DUMP_MODULES] = dump_modules,
+                                                            [DUMP_DIRECTIVES] = dump_directives,
+                                                            [DUMP_DIRECTIVES_MD] = dump_page };
+
+    if (dumps[launch->dump]) {
+        dumps[launch->dump](app);
     }
     (void)fflush(stdout);
 }
