@@ -45,30 +45,33 @@ void directives_list(const ins_directive *table, const char *part)
     }
 }
 
-/* A table's cell: '|' would end it, and outside of code these mean something. */
-static void print_cell(const char *text, const char *special)
+static void print_escaped(const char *text, const char *special)
 {
-    (void)putchar(' ');
     for (; *text; text++) {
         if (strchr(special, *text)) {
             (void)putchar('\\');
         }
         (void)putchar(*text);
     }
-    (void)fputs(" |", stdout);
 }
 
+/* Cells of a table: '|' would end one, and outside of code more means something. */
 static void print_code(const char *text)
 {
-    char code[1024];
+    (void)fputs(" `", stdout);
+    print_escaped(text, "|");
+    (void)fputs("` |", stdout);
+}
 
-    (void)snprintf(code, sizeof(code), "`%s`", text);
-    print_cell(code, "|");
+static void print_words(const char *text)
+{
+    (void)putchar(' ');
+    print_escaped(text, "|<>*_`\\");
+    (void)fputs(" |", stdout);
 }
 
 static void print_row(const ins_directive *row)
 {
-    static const char special[] = "|<>*_`\\";
     char form[1024];
 
     (void)snprintf(form, sizeof(form), "%s%s%s%s", row->name,
@@ -80,10 +83,10 @@ static void print_row(const ins_directive *row)
         print_code(row->initial);
     }
     else {
-        print_cell("", "");
+        print_words("");
     }
-    print_cell(context(row), special);
-    print_cell(row->help ? row->help : "", special);
+    print_words(context(row));
+    print_words(row->help ? row->help : "");
     (void)putchar('\n');
 }
 
