@@ -199,6 +199,11 @@ void conf_cmd_at(ins_cmd *cmd, int arg);
 void conf_unknown(const struct conf_node *node, const ins_directive *const tables[], int count,
                   struct diags *diags);
 
+/* The same, but only where a known name is near; false where none is. For when the
+ * module that could own the directive was not loaded. */
+bool conf_misspelt(const struct conf_node *node, const ins_directive *const tables[], int count,
+                   struct diags *diags);
+
 /* The name nearest to word, without regard to case; NULL where none is near. */
 const char *conf_nearest(const char *word, const char *const names[], int count);
 

@@ -121,17 +121,19 @@ static void open_line(struct conf_reader *rd, const struct logical_line *line)
     enter(rd, node);
 }
 
-static bool opened_here(const struct conf_reader *rd, const char *name, const char **expected)
+/* Which of the containers that this file opened the name ends: one of that name,
+ * or the innermost, misspelt. NULL: none. */
+static const struct open_container *find_open(const struct conf_reader *rd, const char *name)
 {
-    const struct open_container *container = rd->open;
+    const struct open_container *container;
 
-    *expected = container != rd->reading->base ? container->node->name : NULL;
-    for (; container != rd->reading->base; container = container->outer) {
+    for (container = rd->open; container != rd->reading->base; container = container->outer) {
         if (strcasecmp(container->node->name, name) == 0) {
-            return true;
+            return container;
         }
     }
-    return false;
+    return rd->open != rd->reading->base && conf_nearest(name, &rd->open->node->name, 1) ? rd->open
+                                                                                         : NULL;
 }
 
 static void close_line(struct conf_reader *rd, const struct logical_line *line)
@@ -139,27 +141,24 @@ static void close_line(struct conf_reader *rd, const struct logical_line *line)
     struct word name = { .start = 2, .end = name_end(line, 2) };
     size_t bracket = find_bracket(line, name.end);
     const struct conf_node *node = node_create(rd, line, &name, name.end, name.end);
-    const char *expected;
-    bool known = opened_here(rd, node->name, &expected);
+    const struct open_container *ended = find_open(rd, node->name);
+    const struct conf_node *inner;
 
     if (bracket == line->length) {
         conf_error(rd->diags, node, -1, "</%s lacks its closing '>'", node->name);
     }
     check_trailing(rd, line, node, bracket);
-    if (!expected) {
+    if (rd->open == rd->reading->base) {
         conf_error(rd->diags, node, -1, "</%s> ends nothing: no container is open in this file",
                    node->name);
         return;
     }
-    if (strcasecmp(expected, node->name) != 0) {
+    inner = rd->open->node;
+    if (strcasecmp(inner->name, node->name) != 0) {
         conf_error(rd->diags, node, -1, "</%s> where </%s> is expected, for the <%s> of line %u",
-                   node->name, expected, expected, rd->open->node->line);
+                   node->name, inner->name, inner->name, inner->line);
     }
-    /* a wrong name ends what it could have meant, or nothing */
-    while (known && strcasecmp(rd->open->node->name, node->name) != 0) {
-        pop(rd);
-    }
-    if (known) {
+    while (ended && rd->open != ended->outer) {
         pop(rd);
     }
 }

@@ -57,8 +57,8 @@ void nearest_start(struct nearest *best, const char *name)
     best->name = name;
     best->found = NULL;
     best->length = length > NAME_MAX_LENGTH ? 0 : (int)length;
-    /* every third letter may be wrong, and one of the shortest names' */
-    best->limit = best->length < 6 ? 1 : best->length / 3;
+    /* every third letter may be wrong */
+    best->limit = best->length / 3;
 }
 
 void nearest_try(struct nearest *best, const char *candidate)

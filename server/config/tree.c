@@ -102,7 +102,7 @@ void node_expand(struct conf_reader *rd, struct conf_node *node)
     const char **argv;
     const char *unused = NULL;
 
-    if (!strstr(node->raw, "${")) {
+    if (!strchr(node->raw, '$')) {
         return;
     }
     argv = apr_palloc(rd->pool, ((size_t)node->argc + 1) * sizeof(*argv));

@@ -29,23 +29,39 @@ static void try_all(struct nearest *best, const struct conf_node *node,
     }
 }
 
+/* The nearest name, or NULL. Past that many errors nobody reads suggestions: none is sought. */
+static const char *find_nearest(const struct conf_node *node, const ins_directive *const tables[],
+                                int count, const struct diags *diags)
+{
+    struct nearest best;
+
+    nearest_start(&best, diags->errors < DIAGS_KEPT ? node->name : "");
+    try_all(&best, node, tables, count);
+    return best.found;
+}
+
 void conf_unknown(const struct conf_node *node, const ins_directive *const tables[], int count,
                   struct diags *diags)
 {
-    const char *kind = node->container ? "container" : "directive";
     const char *open = node->container ? "<" : "", *close = node->container ? ">" : "";
-    struct nearest best;
 
-    /* past that many errors nobody will read the suggestion: spare the search */
-    nearest_start(&best, diags->errors < DIAGS_KEPT ? node->name : "");
-    try_all(&best, node, tables, count);
-    if (best.found) {
-        conf_error(diags, node, -1, "unknown %s %s%s%s: did you mean %s%s%s?", kind, open,
-                   node->name, close, open, best.found, close);
-    }
-    else {
+    if (!conf_misspelt(node, tables, count, diags)) {
         conf_error(diags, node, -1,
-                   "unknown %s %s%s%s: misspelt, or of a module that no LoadModule names", kind,
-                   open, node->name, close);
+                   "unknown %s %s%s%s: misspelt, or of a module that no LoadModule names",
+                   node->container ? "container" : "directive", open, node->name, close);
     }
+}
+
+bool conf_misspelt(const struct conf_node *node, const ins_directive *const tables[], int count,
+                   struct diags *diags)
+{
+    const char *found = find_nearest(node, tables, count, diags);
+    const char *open = node->container ? "<" : "", *close = node->container ? ">" : "";
+
+    if (found) {
+        conf_error(diags, node, -1, "unknown %s %s%s%s: did you mean %s%s%s?",
+                   node->container ? "container" : "directive", open, node->name, close, open,
+                   found, close);
+    }
+    return found != NULL;
 }

@@ -40,8 +40,11 @@ static const struct mistake cases[] = {
     { "ends that cross", L "<A>\n<B>\n</A>\n</B>\n",
       "4:1 error: </A> where </B> is expected, for the <B> of line 3\n"
       "5:1 error: </B> ends nothing: no container is open in this file\n" },
-    { "an end of another name", L "<A>\n</C>\n</A>\n",
-      "3:1 error: </C> where </A> is expected, for the <A> of line 2\n" },
+    { "an end of another name", L "<A>\n</Other>\n</A>\n",
+      "3:1 error: </Other> where </A> is expected, for the <A> of line 2\n" },
+    { "a misspelt end is an end", L "<Location />\n</Locatoin>\nPidFile\n",
+      "3:1 error: </Locatoin> where </Location> is expected, for the <Location> of line 2\n"
+      "4:1 error: PidFile takes one argument: PidFile PATH\n" },
     { "no closing bracket", L "<A b\n</A\n",
       "2:1 error: <A lacks its closing '>'\n3:1 error: </A lacks its closing '>'\n" },
     { "a container without a name", L "<>\n< A>\n",
@@ -241,6 +244,17 @@ static void unknown_names_meet_their_nearest(void **state)
     }
 }
 
+static void only_what_is_near_is_misspelt(void **state)
+{
+    const ins_directive *const tables[] = { conf_process_directives, table };
+    struct config_case result = config_text(*state, L "KepAlive On\nChatRoom 1\n");
+
+    assert_true(conf_misspelt(only_node(&result), tables, 2, result.diags));
+    assert_false(conf_misspelt(only_node(&result)->next, tables, 2, result.diags));
+    assert_string_equal(config_words(result.diags, *state),
+                        "2:1 error: unknown directive KepAlive: did you mean KeepAlive?\n");
+}
+
 static void nearest_is_near(void **state)
 {
     static const char *const names[] = { "hello", "help", "a", "" };
@@ -249,7 +263,7 @@ static void nearest_is_near(void **state)
     assert_string_equal(conf_nearest("helo", names, 4), "hello");
     assert_string_equal(conf_nearest("hepl", names, 4), "help");
     assert_string_equal(conf_nearest("HELLO", names, 4), "hello");
-    assert_string_equal(conf_nearest("b", names, 3), "a");
+    assert_null(conf_nearest("b", names, 3));
     assert_null(conf_nearest("goodbye", names, 4));
     assert_null(conf_nearest("", names, 4));
     assert_null(conf_nearest("x", names, 0));
@@ -275,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_has_its_words),
         cmocka_unit_test(unknown_names_meet_their_nearest),
+        cmocka_unit_test(only_what_is_near_is_misspelt),
         cmocka_unit_test(nearest_is_near),
         cmocka_unit_test(a_broken_file_does_not_flood),
     };
