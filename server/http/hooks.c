@@ -61,7 +61,7 @@ void hooks_collect(struct http_app *app)
 {
     for (int phase = 0; phase < INS_PHASE_COUNT; phase++) {
         app->hooks[phase] = collect(app, (ins_phase)phase);
-        if (app->hooks[phase] && phase <= INS_PHASE_handler) {
+        if (phase <= INS_PHASE_handler && app->hooks[phase]) {
             app->any_hooks = true;
         }
     }

@@ -206,6 +206,12 @@ ITEM(environment)
     put_or_dash(out, find_in(q->pub.subprocess_env, item->text));
 }
 
+ITEM(tls_variable)
+{
+    (void)now;
+    put_or_dash(out, q->io && q->io->tls_variable ? q->io->tls_variable(q, item->text) : NULL);
+}
+
 /* One cookie of the Cookie field: "a=1; b=2". */
 ITEM(cookie)
 {
@@ -305,6 +311,7 @@ static const struct letter {
     { "U", path, NONE, 0 },
     { "v", server_name, NONE, 0 },
     { "V", host_name, NONE, 0 },
+    { "x", tls_variable, MUST, 0 },
     { "X", connection_status, NONE, 0 },
     { "^ti", remote_logname, MUST, 0 },
     { "^to", remote_logname, MUST, 0 },

@@ -50,6 +50,9 @@ struct request_io {
     int64_t (*receive)(struct request *q, void *buf, size_t size);
     /* Sends all of it. 0, or -1 when the client is gone or Timeout passed. Blocks. */
     int (*send)(struct request *q, const struct iovec *iov, int count);
+    /* For %{NAME}x of LogFormat: "TLSv1.3" of SSL_PROTOCOL; NULL where there is none. May be NULL.
+     */
+    const char *(*tls_variable)(struct request *q, const char *name);
 };
 
 /* A piece of an answer's body: in the request's pool. Pieces behind q->last are empty. */

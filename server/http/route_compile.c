@@ -283,6 +283,7 @@ static void compile_pattern(struct route_set *set, struct route_table *table, st
                       "a pattern begins with '/', or with '~' where it is an expression");
         return;
     }
+    def->param_count = 0;
     node = walk_base(set, &table->root, base ? base : "", &depth);
     pattern_next(&at, &segment);
     while (segment.kind != SEGMENT_END) {

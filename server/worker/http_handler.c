@@ -84,7 +84,14 @@ static int send_all(struct request *q, const struct iovec *iov, int count)
     return transport_send_wait(c, iov, count, http_conn_conf(c)->timeout) == IO_DONE ? 0 : -1;
 }
 
-const struct request_io http_handler_io = { will_block, receive, send_all };
+static const char *variable(struct request *q, const char *name)
+{
+    const struct conn *c = q->owner;
+
+    return c->tls ? tls_variable(c->tls, name, q->pub.pool) : NULL;
+}
+
+const struct request_io http_handler_io = { will_block, receive, send_all, variable };
 
 /* ---- Running ------------------------------------------------------------ */
 

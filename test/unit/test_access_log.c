@@ -22,11 +22,20 @@
 
 enum { BEGIN_SECOND = 1700000000 };
 
+static const char *variable(struct request *q, const char *name)
+{
+    (void)q;
+    return strcmp(name, "SSL_PROTOCOL") == 0 ? "TLSv1.3" : NULL;
+}
+
+static const struct request_io io = { .tls_variable = variable };
+
 static struct request *make_request(apr_pool_t *pool, struct http_app *app, ins_server *server)
 {
     struct request *q = apr_pcalloc(pool, sizeof(*q));
 
     q->app = app;
+    q->io = &io;
     q->pub.pool = pool;
     q->pub.connection = &q->conn;
     q->pub.server = server;
@@ -82,6 +91,7 @@ static const struct {
     { "%{n}n %{V}e %{none}n %{none}e", "note env - -" },
     { "%{a}C %{b}C %{empty}C %{none}C", "1 two words - -" },
     { "%v %V", "canonical.example.com www.example.com" },
+    { "%{SSL_PROTOCOL}x %{SSL_OTHER}x", "TLSv1.3 -" },
     { "%X", "+" },
     { "%I %O %S", "111 200 311" },
     { "%D %T %{us}T %{ms}T %{s}T", "2000500 2 2000500 2000 2" },
@@ -207,6 +217,17 @@ static const char *content(const struct log_set *logs, int file, apr_pool_t *poo
     return text;
 }
 
+static int error_fd(const struct http_case *http, int host)
+{
+    for (const ins_server *s = http->main_server; s; s = s->next) {
+        if (host-- == 0) {
+            return http_server_conf(s)->error_log_fd;
+        }
+    }
+    fail_msg("no such host");
+    return -1;
+}
+
 static void lines_reach_the_logs_of_their_host(void **state)
 {
     struct log_set *logs = make_logs(*state);
@@ -218,9 +239,8 @@ static void lines_reach_the_logs_of_their_host(void **state)
         "<VirtualHost *:80>\nServerName two\nErrorLog e\n</VirtualHost>\n"
         "<VirtualHost *:80>\nServerName three\nCustomLog b common\n</VirtualHost>\n",
         NULL, NULL, logs);
-    ins_server *s = http.main_server;
 
-    for (; s; s = s->next) {
+    for (ins_server *s = http.main_server; s; s = s->next) {
         struct request *q = make_request(*state, http.app, s);
 
         q->pub.uri = "/";
@@ -234,10 +254,9 @@ static void lines_reach_the_logs_of_their_host(void **state)
                         "/a%20b\\\"\\\\?q=1 HTTP/1.1\" 404 -\n");
     access_log_flush(http.app);
     assert_string_equal(content(logs, 0, *state), "404 /\ntwo GET\n404 /\n");
-    assert_int_equal(http_server_conf(http.main_server)->error_log_fd, -1);
-    assert_int_equal(http_server_conf(http.main_server->next)->error_log_fd, -1);
-    assert_int_equal(http_server_conf(http.main_server->next->next)->error_log_fd,
-                     logs->list[2].fd);
+    assert_int_equal(error_fd(&http, 0), -1);
+    assert_int_equal(error_fd(&http, 1), -1);
+    assert_int_equal(error_fd(&http, 2), logs->list[2].fd);
 }
 
 static void only_whole_lines_are_written(void **state)
