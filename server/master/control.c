@@ -30,6 +30,7 @@ enum { CLIENTS_MAX = 64, ASK_MS = 5000, READ_MS = 30000, BACKLOG = 64 };
 
 struct control {
     struct source source;
+    struct source by_config; /* the second way in: see socket_path_of_config() */
     struct control_client *clients;
     int client_count;
     pid_t owner;
@@ -164,9 +165,9 @@ static void accept_ready(struct master *m, void *ctx, uint32_t events)
 {
     struct control *control = m->control;
     struct control_client *client;
-    int fd = accept4(control->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const struct source *door = ctx;
+    int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    (void)ctx;
     (void)events;
     if (fd < 0) {
         return;
@@ -265,20 +266,43 @@ static void close_socket(struct master *m)
     }
 }
 
-int control_open(struct master *m, const char *path)
+/* Best effort: the name may be taken, by a server that was started before or
+ * by a stranger. */
+static void open_by_config(struct master *m, const char *config)
+{
+    struct control *control = m->control;
+    struct sockaddr_un un;
+    socklen_t len = socket_path_of_config(config, &m->options->conf, geteuid(), &un);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0) {
+        return;
+    }
+    if (bind(fd, (const struct sockaddr *)&un, len) != 0 || listen(fd, BACKLOG) != 0 ||
+        source_add(&m->loop, &control->by_config, fd, EPOLLIN, accept_ready, &control->by_config) !=
+            0) {
+        control->by_config.fd = -1;
+        (void)close(fd);
+    }
+}
+
+int control_open(struct master *m, const char *path, const char *config)
 {
     struct control *control = calloc(1, sizeof(*control));
     int fd = -1, error = control == NULL ? ENOMEM : open_socket(control, path, &fd);
 
     if (error == 0) {
         m->control = control;
-        error = source_add(&m->loop, &control->source, fd, EPOLLIN, accept_ready, NULL);
+        error = source_add(&m->loop, &control->source, fd, EPOLLIN, accept_ready, &control->source);
     }
     if (error != 0) {
         m->control = NULL;
         free(control);
+        return error;
     }
-    return error;
+    control->by_config.fd = -1;
+    open_by_config(m, config);
+    return 0;
 }
 
 void control_close(struct master *m)
@@ -289,6 +313,7 @@ void control_close(struct master *m)
         return;
     }
     close_socket(m);
+    source_close(&m->loop, &m->control->by_config);
     for (client = m->control->clients; client != NULL; client = next) {
         next = client->next;
         if (client->for_end) {
@@ -323,7 +348,8 @@ static void follow_socket(struct master *m, const char *path)
     memcpy(m->control->path, fresh.path, sizeof(fresh.path));
     m->control->dev = fresh.dev;
     m->control->inode = fresh.inode;
-    if (source_add(&m->loop, &m->control->source, fd, EPOLLIN, accept_ready, NULL) != 0) {
+    if (source_add(&m->loop, &m->control->source, fd, EPOLLIN, accept_ready, &m->control->source) !=
+        0) {
         (void)close(fd);
         m->control->source.fd = -1;
     }

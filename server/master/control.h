@@ -27,8 +27,9 @@ struct control_client {
     size_t out_len, out_sent;
 };
 
-/* 0, or errno: EEXIST where a living server answers at path. */
-int control_open(struct master *m, const char *path);
+/* 0, or errno: EEXIST where a living server answers at path. config: the config
+ * file's path, by which the server is found too. */
+int control_open(struct master *m, const char *path, const char *config);
 /* Answers who waits for the end, closes, removes the file. */
 void control_close(struct master *m);
 /* A reload may have given the socket and the pid file new places. */

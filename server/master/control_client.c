@@ -26,18 +26,6 @@
 
 enum { REPLY_MAX = 16 << 20, POLL_NS = 10 * 1000 * 1000 };
 
-void whereabouts_find(struct whereabouts *w, const struct conf_options *options, apr_pool_t *pool)
-{
-    struct conf *conf = NULL;
-
-    /* What is wrong with the text is for others to say. */
-    conf_read(&conf, options, diags_create(pool), pool);
-    w->config = conf->path;
-    w->pid_file = conf->process.pid_file;
-    w->control_socket = conf->process.control_socket;
-    w->pid = pidfile_holder(w->pid_file);
-}
-
 static int connect_to(const char *path, int *fd)
 {
     struct sockaddr_un un;
@@ -59,12 +47,78 @@ static int connect_to(const char *path, int *fd)
     return error;
 }
 
+/* Only root or we ourselves may answer under a name that anybody can take. */
+static bool is_trusted(int fd, pid_t *pid)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
+        (peer.uid != 0 && peer.uid != geteuid())) {
+        return false;
+    }
+    *pid = peer.pid;
+    return true;
+}
+
+static int connect_by_config(const struct whereabouts *w, uid_t uid, int *fd, pid_t *pid)
+{
+    struct sockaddr_un un;
+    socklen_t len = socket_path_of_config(w->config, w->options, uid, &un);
+    int error = 0;
+
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0) {
+        return errno;
+    }
+    if (connect(*fd, (const struct sockaddr *)&un, len) != 0) {
+        error = errno;
+    }
+    else if (!is_trusted(*fd, pid)) {
+        error = EPERM;
+    }
+    if (error != 0) {
+        (void)close(*fd);
+    }
+    return error;
+}
+
+static int reach_by_config(const struct whereabouts *w, int *fd, pid_t *pid)
+{
+    int error = connect_by_config(w, geteuid(), fd, pid);
+
+    return error != 0 && geteuid() != 0 ? connect_by_config(w, 0, fd, pid) : error;
+}
+
+void whereabouts_find(struct whereabouts *w, const struct conf_options *options, apr_pool_t *pool)
+{
+    struct conf *conf = NULL;
+    int fd;
+
+    /* What is wrong with the text is for others to say. */
+    conf_read(&conf, options, diags_create(pool), pool);
+    w->options = options;
+    w->config = conf->path;
+    w->pid_file = conf->process.pid_file;
+    w->control_socket = conf->process.control_socket;
+    w->by_config = false;
+    w->pid = pidfile_holder(w->pid_file);
+    if (w->pid == 0 && reach_by_config(w, &fd, &w->pid) == 0) {
+        w->by_config = true;
+        (void)close(fd);
+    }
+}
+
 /* The place that the server itself has noted comes first: the config may have
  * been changed since. */
 static int reach(const struct whereabouts *w, int *fd)
 {
     char noted[PATH_MAX];
+    pid_t pid;
 
+    if (w->by_config) {
+        return reach_by_config(w, fd, &pid);
+    }
     if (pidfile_control(w->pid_file, noted, sizeof(noted)) && connect_to(noted, fd) == 0) {
         return 0;
     }

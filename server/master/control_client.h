@@ -13,10 +13,12 @@
 
 /* Where a server of this config would be. */
 struct whereabouts {
+    const struct conf_options *options;
     const char *config; /* the config file, absolute */
     const char *pid_file;
     const char *control_socket;
-    pid_t pid; /* of the one that runs; 0 none */
+    pid_t pid;      /* of the one that runs; 0 none */
+    bool by_config; /* it is where the config says no longer */
 };
 
 /* Reads of the config what can be read; what cannot has its default. */

@@ -109,10 +109,11 @@ static void begin(struct master *m, struct generation *gen, struct ipc_drain *dr
     gen->hand_over = drain->hand_over != 0;
     generation_set_life(m, gen, GEN_DRAINING);
     set_deadline(m, gen, drain->deadline);
+    /* Its generation process first, so that it wonders at no worker's end. */
+    generation_send(gen, IPC_GEN_DRAIN, drain, sizeof(*drain));
     for (w = gen->workers; w != NULL; w = w->next) {
         worker_send(w, IPC_DRAIN, drain, sizeof(*drain), NULL);
     }
-    generation_send(gen, IPC_GEN_DRAIN, drain, sizeof(*drain));
 }
 
 void drain_after_switch(struct master *m, struct generation *old, bool cut)

@@ -15,6 +15,7 @@
 #include "master/control.h"
 #include "master/manifest.h"
 #include "master/reload.h"
+#include "master/scratch.h"
 #include "util/check.h"
 #include "util/diag.h"
 #include "util/log.h"
@@ -127,6 +128,9 @@ enum build_next job_read_and_plan(struct master *m, struct job *job)
     job->manifest = manifest;
     if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
         return BUILD_FAILED; /* no text at all */
+    }
+    if (job->kind == JOB_CHECK && m->alone) {
+        scratch_open(manifest->conf);
     }
     manifest->build_dir = builder_open_directory(manifest->conf, diags);
     if (manifest->build_dir < 0) {

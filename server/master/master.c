@@ -27,6 +27,7 @@
 #include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/report.h"
+#include "master/scratch.h"
 #include "master/signals.h"
 #include "master/state.h"
 #include "master/stop.h"
@@ -167,8 +168,9 @@ static bool fail(struct ground *g, const char *step, const char *path, int error
     return error == 0;
 }
 
-static bool claim(struct master *m, const struct conf_process *p, struct ground *g)
+static bool claim(struct master *m, const struct conf *conf, struct ground *g)
 {
+    const struct conf_process *p = &conf->process;
     bool stale;
 
     if (!fail(g, "make the folder of", p->pid_file, folder_make_parent(p->pid_file)) ||
@@ -186,7 +188,7 @@ static bool claim(struct master *m, const struct conf_process *p, struct ground 
     if (m->alone) {
         return true; /* -X has no loop that would answer */
     }
-    return fail(g, "open", p->control_socket, control_open(m, p->control_socket)) &&
+    return fail(g, "open", p->control_socket, control_open(m, p->control_socket, conf->path)) &&
            fail(g, "write beside", p->pid_file,
                 pidfile_note_control(m->pid_file, p->control_socket));
 }
@@ -224,7 +226,7 @@ static int prepare(struct master *m)
         tell_outcome(m->options, scan);
         code = VERB_REFUSED;
     }
-    else if (!claim(m, &manifest->conf->process, &ground)) {
+    else if (!claim(m, manifest->conf, &ground)) {
         code = refuse(m, &ground);
     }
     manifest_drop(m, manifest);
@@ -290,6 +292,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
         write_all(options->json ? STDOUT_FILENO : STDERR_FILENO, text);
     }
     take_down(&m);
+    scratch_close();
     return m.exit_status;
 }
 

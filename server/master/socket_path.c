@@ -5,11 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "config/conf.h"
 
 int socket_path(const char *path, struct sockaddr_un *un, int *folder)
 {
@@ -39,4 +43,42 @@ int socket_path(const char *path, struct sockaddr_un *un, int *folder)
         return ENAMETOOLONG;
     }
     return 0;
+}
+
+/* FNV-1a, the end of the text included. */
+static uint64_t hash_on(uint64_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    } while (*text++ != '\0');
+    return hash;
+}
+
+static uint64_t hash_list(uint64_t hash, const apr_array_header_t *list)
+{
+    for (int i = 0; list != NULL && i < list->nelts; i++) {
+        const char *text = APR_ARRAY_IDX(list, i, const char *);
+
+        /* How it was started is not which server it is. */
+        if (strcmp(text, "FOREGROUND") != 0) {
+            hash = hash_on(hash, text);
+        }
+    }
+    return hash;
+}
+
+socklen_t socket_path_of_config(const char *config, const struct conf_options *options, uid_t uid,
+                                struct sockaddr_un *un)
+{
+    uint64_t hash = hash_on(0xcbf29ce484222325u, config);
+    int len;
+
+    hash = hash_on(hash, options->server_root != NULL ? options->server_root : "");
+    hash = hash_list(hash_list(hash, options->defines), options->directives);
+    memset(un, 0, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    /* A first byte of 0 makes it a name and not a path (unix(7)). */
+    len = snprintf(un->sun_path + 1, sizeof(un->sun_path) - 1, "instar-control-%u-%016" PRIx64,
+                   (unsigned)uid, hash);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 }
