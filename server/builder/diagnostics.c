@@ -102,6 +102,8 @@ static const struct kind kinds[] = {
     { "file not recognized", DIAG_ERROR, true },
     { "unrecognized option ", DIAG_ERROR, true },
     { "final link failed", DIAG_ERROR, true },
+    { "out of memory ", DIAG_ERROR, true },
+    { "virtual memory exhausted", DIAG_ERROR, true },
 };
 
 /* What a line says, cut into pieces. */
@@ -137,8 +139,9 @@ static const char *find_kind(const char *line, const struct kind **kind)
     return *kind ? p : NULL;
 }
 
-/* A number that ends at *end and has a colon before it; 0 where there is none. */
-static unsigned number_before(const char *start, const char **end)
+/* A number that ends at *end, with a colon before it, which *end is then; false
+ * where there is none. One that is no line number is 0. */
+static bool number_before(const char *start, const char **end, unsigned *number)
 {
     const char *p = *end;
     unsigned long n;
@@ -147,11 +150,12 @@ static unsigned number_before(const char *start, const char **end)
         p--;
     }
     if (p == *end || p == start || p[-1] != ':') {
-        return 0;
+        return false;
     }
     n = strtoul(p, NULL, 10);
+    *number = n < NUMBER_MAX ? (unsigned)n : 0;
     *end = p - 1;
-    return n < NUMBER_MAX ? (unsigned)n : 0;
+    return true;
 }
 
 /* The place before the kind: "FILE:LINE:COLUMN", "FILE:LINE", "FILE:(.text+0x1f)", behind
@@ -166,11 +170,8 @@ static void find_place(const char *line, const char *end, struct found *found)
         own = p + 2;
     }
     start = own ? own : start;
-    number = number_before(start, &end);
-    if (number) {
-        found->line = number;
-        number = number_before(start, &end);
-        if (number) {
+    if (number_before(start, &end, &found->line)) {
+        if (number_before(start, &end, &number)) {
             found->column = found->line;
             found->line = number;
         }
