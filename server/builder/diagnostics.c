@@ -58,18 +58,18 @@ static char *plain(const char *text, size_t len, apr_pool_t *pool)
     const char *end = text + len;
 
     while (text < end) {
-        if (*text != '\033' || text + 1 == end) {
+        if (*text != '\033') {
             *to++ = *text ? *text : ' ';
             text++;
             continue;
         }
         text++;
-        if (*text == '[') {
+        if (text < end && *text == '[') {
             for (text++; text < end && (*text < '@' || *text > '~'); text++) {
             }
             text += text < end;
         }
-        else if (*text == ']') {
+        else if (text < end && *text == ']') {
             for (text++; text < end && *text != '\007' && *text != '\033'; text++) {
             }
             text += text < end ? (*text == '\033' && text + 1 < end ? 2 : 1) : 0;
