@@ -54,26 +54,29 @@ static bool too_long(struct h1_head *head, const struct h1_limits *limits, size_
     return line_len > limits->field_size && !h1_refuse(head, 431, "header field too long");
 }
 
+/* Of a line that is not empty: its first byte tells much of what is not HTTP. */
+static bool check_start(struct h1_head *head, char first)
+{
+    if (first == '\r' || http_is(first, CHAR_TOKEN)) {
+        return true;
+    }
+    return h1_refuse(head, 400,
+                     head->lines == 0 ? "malformed method" : "malformed header field name");
+}
+
 /* An unfinished line: only what more bytes cannot cure. Its last byte may be the CR. */
 static bool check_partial(struct h1_head *head, const char *buf, size_t len,
                           const struct h1_limits *limits)
 {
     size_t line_len = len - head->line_start;
-    char first;
 
-    if (line_len == 0) {
-        return true;
-    }
-    first = buf[head->line_start];
-    if (first != '\r' && !http_is(first, CHAR_TOKEN)) {
-        return h1_refuse(head, 400,
-                         head->lines == 0 ? "request line does not begin with a method"
-                                          : "header line does not begin with a name");
+    if (line_len > 0 && !check_start(head, buf[head->line_start])) {
+        return false;
     }
     if (len >= h1_head_max(limits)) {
         return h1_refuse(head, 431, "request head too large");
     }
-    return !too_long(head, limits, line_len - 1);
+    return line_len == 0 || !too_long(head, limits, line_len - 1);
 }
 
 static bool skip_empty_line(struct h1_head *head)
@@ -109,9 +112,6 @@ static bool take_line(struct h1_head *head, const char *buf, size_t at, size_t l
         *end = head->lines > 0;
         return *end || skip_empty_line(head);
     }
-    if (too_long(head, limits, len)) {
-        return false;
-    }
     if (head->lines++ > 0) {
         return h1_field_line(head, buf, at, len, limits->fields);
     }
@@ -120,23 +120,31 @@ static bool take_line(struct h1_head *head, const char *buf, size_t at, size_t l
     return h1_request_line(head, buf, at, len);
 }
 
-/* The next line, up to its LF at lf. */
+/* The next line, up to its LF at lf. What an unfinished line is refused for comes
+ * first: it may not matter how the bytes were cut. */
 static bool next_line(struct h1_head *head, const char *buf, const char *lf,
                       const struct h1_limits *limits, bool *end)
 {
-    size_t at = head->line_start;
-    size_t next = (size_t)(lf - buf) + 1;
+    const char *line = buf + head->line_start;
+    bool crlf = lf > line && lf[-1] == '\r';
+    size_t len = (size_t)(lf - line) - crlf;
 
-    if (next < at + 2 || lf[-1] != '\r') {
-        return h1_refuse(head, 400, "line ends in LF alone");
-    }
-    if (next > h1_head_max(limits)) {
-        return h1_refuse(head, 431, "request head too large");
-    }
-    if (!take_line(head, buf, at, next - at - 2, limits, end)) {
+    if (lf > line && !check_start(head, *line)) {
         return false;
     }
-    head->line_start = head->scanned = next;
+    if ((size_t)(lf - buf) >= h1_head_max(limits)) {
+        return h1_refuse(head, 431, "request head too large");
+    }
+    if (too_long(head, limits, len)) {
+        return false;
+    }
+    if (!crlf) {
+        return h1_refuse(head, 400, "line ends in LF alone");
+    }
+    if (!take_line(head, buf, head->line_start, len, limits, end)) {
+        return false;
+    }
+    head->line_start = head->scanned = (size_t)(lf - buf) + 1;
     return true;
 }
 
