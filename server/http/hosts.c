@@ -222,9 +222,10 @@ static void add_spec(struct http_app *app, ins_server *s, const char *spec,
     struct host_address address = { .family = AF_UNSPEC };
     const char *rest;
     const char *host = split_spec(spec, &rest, app->pool);
+    int otherwise = strcmp(spec, "*") == 0 ? 0 : app->servers->port; /* so does httpd */
     unsigned char ip[16];
 
-    if (host == NULL || !read_port(rest, app->servers->port, &address.port)) {
+    if (host == NULL || !read_port(rest, otherwise, &address.port)) {
         conf_error(diags, node, arg,
                    "%s is no address: write 192.0.2.1:80, [2001:db8::1]:80, *:80, or * for any",
                    spec);
