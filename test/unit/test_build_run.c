@@ -430,6 +430,77 @@ static void flags_reach_the_compiler_as_they_are(void **state)
     assert_int_equal(site_build(site), 1);
 }
 
+static void a_module_may_be_cxx(void **state)
+{
+    struct site *site = *state;
+
+    site_write(
+        site, "modules/a.cc",
+        "#include <instar.h>\n"
+        "#include <string>\n"
+        "extern ins_module a_module;\n"
+        "namespace {\n"
+        "struct conf { int on; int number; const char *text; };\n"
+        "const char *set(ins_cmd *, void *, const char *) { return nullptr; }\n"
+        "const char *set2(ins_cmd *, void *, const char *, const char *) { return nullptr; }\n"
+        "const char *setv(ins_cmd *, void *, int, const char *const *) { return nullptr; }\n"
+        "int answer(ins_request *r)\n"
+        "{\n"
+        "    std::string text = ins_query(r, \"q\");\n"
+        "    ins_puts(r, text.c_str());\n"
+        "    ins_rlog(r, &a_module, INS_INFO, \"%d\", 1);\n"
+        "    return ins_location_config(r, &a_module) ? INS_OK : INS_DECLINED;\n"
+        "}\n"
+        "const ins_handler handlers[] = { { \"answer\", answer }, {} };\n"
+        "const ins_hook hooks[] = { INS_HOOK(fixups, answer, INS_MIDDLE), {} };\n"
+        "const ins_directive directives[] = {\n"
+        "    INS_FLAG(\"AOn\", conf, on, INS_IN_SERVER, \"help\"),\n"
+        "    INS_INT(\"ANumber\", conf, number, 0, 9, \"1\", INS_IN_SERVER, \"help\"),\n"
+        "    INS_STRING(\"AText\", conf, text, nullptr, INS_IN_SERVER, \"help\"),\n"
+        "    INS_TAKE1(\"AOne\", set, INS_IN_LOCATION, \"help\"),\n"
+        "    INS_TAKE2(\"ATwo\", set2, INS_IN_LOCATION, \"help\"),\n"
+        "    INS_TAKE_ARGV(\"AMany\", setv, 1, 3, \"WORD...\", INS_IN_LOCATION, \"help\"),\n"
+        "    {}\n"
+        "};\n"
+        "}\n"
+        "INS_MODULE(a_module) = { INS_MODULE_HEADER, .handlers = handlers,\n"
+        "    .directives = directives, .hooks = hooks };\n");
+    site_config(site, "LoadModule a_module modules/a.cc\n");
+    assert_int_equal(site_build(site), 1);
+    assert_null(site->list->output);
+    assert_int_equal(site_build(site), 0);
+}
+
+/* As newcomers find them: no word from the compiler. */
+static void the_examples_compile(void **state)
+{
+    static const char *const names[] = {
+        "counter",
+        "echo",
+        "hello",
+        "slow",
+        "stream",
+        "welcome",
+#if __has_include(<zlib.h>)
+        "zip",
+#endif
+        NULL
+    };
+    struct site *site = *state;
+    const char *lines = "ModuleFlags -Wextra -Wpedantic\nModuleLibs zip_module -lz\n";
+    char top[4096];
+    int count = 0;
+
+    assert_non_null(realpath(getenv("srcdir") ? getenv("srcdir") : ".", top));
+    for (; names[count]; count++) {
+        lines = apr_psprintf(site->pool, "%sLoadModule %s_module %s/modules/examples/%s.c\n", lines,
+                             names[count], top, names[count]);
+    }
+    site_config(site, lines);
+    assert_int_equal(site_build(site), count);
+    assert_null(site->list->output);
+}
+
 static void a_build_directory_that_cannot_be_written_is_explained(void **state)
 {
     struct site *site = *state;
@@ -484,6 +555,8 @@ int main(void)
         CASE(changed_while_compiled_is_compiled_again),
         CASE(sources_that_never_rest_are_given_up),
         CASE(flags_reach_the_compiler_as_they_are),
+        CASE(a_module_may_be_cxx),
+        CASE(the_examples_compile),
         CASE(a_build_directory_that_cannot_be_written_is_explained),
     };
 
