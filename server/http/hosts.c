@@ -327,7 +327,7 @@ void hosts_finish(struct http_app *app)
 
 bool http_needs_local(const struct http_app *app, int listener)
 {
-    return app->by_listener[listener].needs_local;
+    return app->by_listener[listener].needs_local || app->logs_local;
 }
 
 const struct host_table *http_hosts(const struct http_app *app, int listener,

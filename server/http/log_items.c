@@ -11,7 +11,6 @@
 #include <apr_strings.h>
 #include <apr_tables.h>
 
-#include "config/conf.h"
 #include "http/request.h"
 
 #define ITEM(name)                                                                                 \
@@ -61,16 +60,8 @@ ITEM(user)
     put_or_dash(out, q->pub.user);
 }
 
-/* As httpd without UseCanonicalName: what the client asked for, else what is configured. */
 static int canonical_port(const struct request *q)
 {
-    const char *host = q->pub.headers_in ? apr_table_get(q->pub.headers_in, "Host") : NULL;
-    const char *colon = host ? strrchr(host, ':') : NULL;
-    int64_t port;
-
-    if (colon && conf_int(colon + 1, 1, 65535, &port)) {
-        return (int)port;
-    }
     if (q->pub.server && q->pub.server->port) {
         return q->pub.server->port;
     }
@@ -178,7 +169,8 @@ static const char *find_in(const apr_table_t *table, const char *name)
 ITEM(header_in)
 {
     (void)now;
-    put_or_dash(out, find_in(q->pub.headers_in, item->text));
+    put_or_dash(out, q->pub.headers_in ? apr_table_getm(q->pub.pool, q->pub.headers_in, item->text)
+                                       : NULL);
 }
 
 ITEM(header_out)
@@ -361,4 +353,9 @@ const char *log_item_choose(struct log_item *item, const char *letter, size_t le
                                                                : NULL;
     }
     return apr_psprintf(pool, "%%%.*s is unknown", (int)len, letter);
+}
+
+bool log_item_uses_local(const struct log_item *item)
+{
+    return item->write == local_address || (item->write == port && item->choice == 'l');
 }

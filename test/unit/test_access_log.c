@@ -64,6 +64,8 @@ static struct request *make_request(apr_pool_t *pool, struct http_app *app, ins_
     apr_table_setn(q->pub.headers_in, "User-Agent", "curl \"7\"");
     apr_table_setn(q->pub.headers_in, "Host", "www.example.com:8443");
     apr_table_setn(q->pub.headers_in, "Cookie", "ab=no; a=1; b=two words; empty=");
+    apr_table_addn(q->pub.headers_in, "Twice", "1");
+    apr_table_addn(q->pub.headers_in, "Twice", "2");
     apr_table_setn(q->pub.headers_out, "X-Out", "o");
     apr_table_setn(q->pub.err_headers_out, "X-Err", "e");
     apr_table_setn(q->pub.notes, "n", "note");
@@ -81,12 +83,13 @@ static const struct {
     const char *format, *want;
 } letters[] = {
     { "%a %{c}a %A %h %l %u", "198.51.100.9 192.0.2.7 192.0.2.1 198.51.100.9 - -" },
-    { "%p %{canonical}p %{local}p %{remote}p", "8443 8443 8080 4711" },
+    { "%p %{canonical}p %{local}p %{remote}p", "80 80 8080 4711" },
     { "%b %B %s %>s %<s", "- 0 404 404 404" },
     { "%m %H %q %R %k %L %f", "GET HTTP/1.1 ?q=1 hello 3 - -" },
     { "%r", "GET /a%20b\\\"\\\\?q=1 HTTP/1.1" },
     { "%U", "/a b\\\"\\\\\\xff\\x01\\n\\x7f" },
     { "%{User-Agent}i %{user-agent}i %{None}i", "curl \\\"7\\\" curl \\\"7\\\" -" },
+    { "%{Twice}i", "1, 2" },
     { "%{X-Out}o %{X-Err}o %{content-type}o %{None}o", "o e text/plain -" },
     { "%{n}n %{V}e %{none}n %{none}e", "note env - -" },
     { "%{a}C %{b}C %{empty}C %{none}C", "1 two words - -" },
@@ -259,6 +262,24 @@ static void lines_reach_the_logs_of_their_host(void **state)
     assert_int_equal(error_fd(&http, 2), logs->list[2].fd);
 }
 
+static void the_local_address_is_asked_for_where_a_log_tells_it(void **state)
+{
+    static const struct {
+        const char *format;
+        bool needed;
+    } cases[] = {
+        { "%h %p", false }, { "%A", true }, { "%{local}p", true }, { "%{remote}p", false }
+    };
+    struct log_set *logs = make_logs(*state);
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *text = apr_psprintf(*state, "CustomLog a \"%s\"\n", cases[i].format);
+        struct http_case http = http_good(*state, text, "0.0.0.0:80", NULL, logs);
+
+        assert_int_equal(http_needs_local(http.app, 0), cases[i].needed);
+    }
+}
+
 static void only_whole_lines_are_written(void **state)
 {
     enum { LINES = 5000 };
@@ -344,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_process_and_its_threads_are_named),
         cmocka_unit_test(an_empty_request_has_dashes),
         cmocka_unit_test(lines_reach_the_logs_of_their_host),
+        cmocka_unit_test(the_local_address_is_asked_for_where_a_log_tells_it),
         cmocka_unit_test(only_whole_lines_are_written),
         cmocka_unit_test(a_line_longer_than_the_buffer_is_cut),
         cmocka_unit_test(a_wrong_log_is_named_with_its_line),
