@@ -242,6 +242,7 @@ void apply_pending(struct loading *l)
             loading_doing(l, "applying %s of %s (%s:%u)", node->name,
                           l->app->modules[known->index]->name, node->file->path, node->line);
             apply_row(l, known, node, &list[i].at);
+            (void)loading_left_behind(l, known->index, DIAG_START, "when a directive is read");
         }
         else if (l->all_loaded) {
             /* else it may belong to a module that could not be loaded */

@@ -13,12 +13,6 @@
 #include "http/http_conf.h"
 #include "tls/tls.h"
 
-static const struct conf_module *module_at(const struct app *app, int index)
-{
-    return &APR_ARRAY_IDX(app->launch->conf->process.modules, index - FIRST_LOADED,
-                          struct conf_module);
-}
-
 static void dump_hosts(const struct app *app)
 {
     const struct conf_process *p = &app->launch->conf->process;
@@ -40,7 +34,7 @@ static void dump_modules(const struct app *app)
         const char *how = "static";
 
         if (i >= FIRST_LOADED) {
-            how = module_at(app, i)->prebuilt ? "shared" : "source";
+            how = loading_module(app->launch, i)->prebuilt ? "shared" : "source";
         }
         printf(" %s (%s)\n", app->modules[i]->name, how);
     }
@@ -53,7 +47,7 @@ static void dump_directives(const struct app *app)
     for (int i = 0; i < app->module_count; i++) {
         const char *part = i == CORE_INDEX  ? "core"
                            : i == SSL_INDEX ? "ssl"
-                                            : module_at(app, i)->paths[0];
+                                            : loading_module(app->launch, i)->paths[0];
 
         directives_list(app->modules[i]->directives, part);
     }

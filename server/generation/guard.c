@@ -3,6 +3,7 @@
  * Both checks are a system call or two. */
 #include "generation/guard.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,7 +12,8 @@
 static struct {
     pid_t pid;
     nlink_t threads;
-} begin;
+    bool told; /* of a process: the next module did not start it */
+} known;
 
 /* A link of its parent for each thread, and two more. */
 static nlink_t count_threads(void)
@@ -23,23 +25,30 @@ static nlink_t count_threads(void)
 
 void guard_start(void)
 {
-    begin.pid = getpid();
-    begin.threads = count_threads();
+    known.pid = getpid();
+    known.threads = count_threads();
 }
 
 const char *guard_check(void)
 {
+    nlink_t threads;
     pid_t child;
 
-    if (getpid() != begin.pid) {
+    if (getpid() != known.pid) {
         /* module code forked and both came back here */
         _exit(1);
     }
-    if (count_threads() > begin.threads) {
+    threads = count_threads();
+    if (threads > known.threads) {
+        known.threads = threads;
         return "a thread";
     }
     do {
         child = waitpid(-1, NULL, WNOHANG);
     } while (child > 0);
-    return child == 0 ? "a process" : NULL;
+    if (child == 0 && !known.told) {
+        known.told = true;
+        return "a process";
+    }
+    return NULL;
 }

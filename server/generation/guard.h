@@ -7,8 +7,8 @@
 
 /* Before the first line of module code. */
 void guard_start(void);
-/* After each step: NULL, or what was left behind ("a thread"). Does not return
- * in a process that module code forked. */
+/* After each step: NULL, or what was left behind ("a thread"), said once for
+ * each thing. Does not return in a process that module code forked. */
 const char *guard_check(void);
 
 #endif

@@ -12,31 +12,24 @@
 #include <link.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <apr_strings.h>
 
 #include "builder/builder.h"
-#include "generation/guard.h"
 
-/* Relative to BuildDirectory, which may lie below a directory that User cannot
- * enter; the full path where it leads to the same file, because debuggers read it later. */
-static const char *object_path(struct loading *l, const char *object)
+/* Where built objects are: the process is in BuildDirectory, which may lie below
+ * a directory that User cannot enter; its full path where that leads here too,
+ * because debuggers read it later. */
+static const char *objects_folder(const struct loading *l)
 {
-    const char *full, *here;
-    struct stat by_name, by_directory;
+    const char *full = l->launch->conf->process.build_directory;
+    struct stat by_name, here;
 
-    if (object[0] == '/') {
-        return object;
-    }
-    here = apr_pstrcat(l->pool, "./", object, NULL);
-    full = apr_pstrcat(l->pool, l->launch->conf->process.build_directory, "/", object, NULL);
-    if (stat(here, &by_directory) == 0 && stat(full, &by_name) == 0 &&
-        by_directory.st_dev == by_name.st_dev && by_directory.st_ino == by_name.st_ino &&
-        access(full, R_OK) == 0) {
+    if (stat(full, &by_name) == 0 && stat(".", &here) == 0 && by_name.st_dev == here.st_dev &&
+        by_name.st_ino == here.st_ino) {
         return full;
     }
-    return here;
+    return ".";
 }
 
 /* dlerror() begins with the object's path, which says nothing to the reader. */
@@ -117,26 +110,21 @@ static void adopt(struct loading *l, const struct conf_module *cm, void *handle,
     l->app->modules[index] = m;
 }
 
-static void load(struct loading *l, const struct conf_module *cm, const char *object, int index)
+static void load(struct loading *l, const struct conf_module *cm, const char *path, int index)
 {
-    const char *path = object_path(l, object), *left;
     void *handle;
 
     loading_doing(l, "loading %s (%s)", cm->name, cm->paths[0]);
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    left = guard_check();
-    if (!handle) {
-        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1, "cannot load %s: %s", cm->name,
-                    link_error(path));
+    if (loading_left_behind(l, index, DIAG_LOAD, "when it is loaded (a constructor)")) {
+        return;
     }
-    else if (left) {
-        conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1,
-                    "%s leaves %s behind when it is loaded (a constructor): use child_init",
-                    cm->name, left);
-    }
-    else {
+    if (handle) {
         adopt(l, cm, handle, index);
+        return;
     }
+    conf_report(l->diags, DIAG_LOAD, DIAG_ERROR, cm->node, -1, "cannot load %s: %s", cm->name,
+                link_error(path));
 }
 
 static const char *object_of(const struct loading *l, const struct conf_module *cm)
@@ -154,6 +142,7 @@ static const char *object_of(const struct loading *l, const struct conf_module *
 void modules_load(struct loading *l)
 {
     const apr_array_header_t *list = l->launch->conf->process.modules;
+    const char *folder = apr_pstrcat(l->pool, objects_folder(l), "/", NULL);
 
     l->all_loaded = true;
     for (int i = 0; i < list->nelts; i++) {
@@ -163,7 +152,7 @@ void modules_load(struct loading *l)
 
         /* what was not built was reported when it was not built */
         if (object) {
-            load(l, cm, object, index);
+            load(l, cm, apr_pstrcat(l->pool, *object == '/' ? "" : folder, object, NULL), index);
         }
         if (!l->app->modules[index]) {
             l->all_loaded = false;

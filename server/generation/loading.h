@@ -60,6 +60,12 @@ struct loading {
 __attribute__((format(printf, 2, 3))) void loading_doing(struct loading *l, const char *format,
                                                          ...);
 
+/* LoadModule's line of the module with that index. */
+const struct conf_module *loading_module(const struct launch *launch, int index);
+/* Behind each step of module code: true where the module left a thread or a
+ * process behind; that is reported then. */
+bool loading_left_behind(struct loading *l, int index, enum diag_stage stage, const char *when);
+
 /* apply_config.c: the core's directives now, those of modules once they are loaded. */
 void apply_core(struct loading *l);
 void apply_pending(struct loading *l);

@@ -35,6 +35,9 @@ void configs_create_own(struct loading *l, ins_server *server, int from, int to)
         }
         server->module_config[i] = create_server(l, i, server);
         server->lookup_defaults[i] = create_location(l, i, NULL);
+        if (i >= FIRST_LOADED && l->app->modules[i]) {
+            (void)loading_left_behind(l, i, DIAG_START, "when its configuration is created");
+        }
     }
 }
 

@@ -133,6 +133,10 @@ static const struct {
       "crashed: setting up odd_module" },
     { "set-up that leaves a thread", THREAD POST_CONFIG("start(); return 0;"),
       "odd_module leaves a thread behind in post_config" },
+    { "a thread left behind when a config is created",
+      THREAD "static void *make(apr_pool_t *p, ins_server *s) { start(); return 0; }" MODULE(
+          ".create_server = make"),
+      "odd_module leaves a thread behind when its configuration is created" },
     { "set-up that waits for its child",
       "#include <unistd.h>\n#include <sys/wait.h>\n" POST_CONFIG(
           "if (fork() == 0) _exit(0); wait(0); return 0;"),
