@@ -89,7 +89,9 @@ static void apply_row(struct loading *l, const struct known_row *known,
                configs_for(l, known->index, at, location), l->diags, l->pool, l->temp_pool);
 }
 
-static void report_unknown(struct loading *l, const struct conf_node *node)
+/* sure: every module is loaded. Else the directive may be of one that is not, and
+ * is an error only where it looks like a known one misspelt. */
+static void report_unknown(struct loading *l, const struct conf_node *node, bool sure)
 {
     int count = l->app->module_count;
     const ins_directive **tables =
@@ -105,7 +107,12 @@ static void report_unknown(struct loading *l, const struct conf_node *node)
             tables[n++] = m->directives;
         }
     }
-    conf_unknown(node, tables, n, l->diags);
+    if (sure) {
+        conf_unknown(node, tables, n, l->diags);
+    }
+    else {
+        conf_misspelt(node, tables, n, l->diags);
+    }
 }
 
 /* ---- Containers -------------------------------------------------------- */
@@ -180,7 +187,7 @@ static void walk_container(struct loading *l, const struct conf_node *node, stru
             return;
         }
     }
-    report_unknown(l, node);
+    report_unknown(l, node, true);
 }
 
 static void walk(struct loading *l, const struct conf_node *first, struct place at)
@@ -244,9 +251,8 @@ void apply_pending(struct loading *l)
             apply_row(l, known, node, &list[i].at);
             (void)loading_left_behind(l, known->index, DIAG_START, "when a directive is read");
         }
-        else if (l->all_loaded) {
-            /* else it may belong to a module that could not be loaded */
-            report_unknown(l, node);
+        else {
+            report_unknown(l, node, l->all_loaded);
         }
     }
     configs_merge_hosts(l, FIRST_LOADED, l->app->module_count);

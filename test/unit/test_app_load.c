@@ -227,7 +227,8 @@ static void all_errors_are_reported_in_one_run(void **state)
 static void what_was_not_built_makes_no_unknown_directives(void **state)
 {
     static const struct test_module list[] = { { "gone_module", NULL }, { NULL, NULL } };
-    struct launch *launch = fixture_launch("GoneThing 5\nKeepAlive perhaps\n", list, pool);
+    struct launch *launch =
+        fixture_launch("GoneThing 5\nKeepAlive perhaps\nKeepAlvie On\n", list, pool);
     const char *told;
 
     (void)state;
@@ -235,6 +236,7 @@ static void what_was_not_built_makes_no_unknown_directives(void **state)
     told = load(launch);
     assert_null(strstr(told, "GoneThing"));
     assert_has("others are checked", told, "test.conf:3:");
+    assert_has("misspelt", told, "test.conf:4:");
 }
 
 static void a_config_test_sets_nothing_up(void **state)
