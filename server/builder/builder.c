@@ -18,6 +18,16 @@
 #include "config/conf.h"
 #include "util/diag.h"
 
+static apr_status_t builder_free(void *data)
+{
+    struct builder *b = data;
+
+    stamps_free(&b->stamps);
+    memory_free(&b->memory);
+    compilers_free(&b->compilers);
+    return APR_SUCCESS;
+}
+
 struct builder *builder_create(apr_pool_t *pool)
 {
     struct builder *b = apr_pcalloc(pool, sizeof(*b));
@@ -25,6 +35,7 @@ struct builder *builder_create(apr_pool_t *pool)
     b->pool = pool;
     memory_init(&b->memory, pool);
     stamps_init(&b->stamps, pool);
+    apr_pool_cleanup_register(pool, b, builder_free, apr_pool_cleanup_null);
     return b;
 }
 

@@ -153,6 +153,13 @@ static void forget(struct compiler *compiler)
     memset(compiler, 0, sizeof(*compiler));
 }
 
+void compilers_free(struct compilers *compilers)
+{
+    for (int i = 0; i < COMPILERS; i++) {
+        forget(&compilers->list[i]);
+    }
+}
+
 static struct compiler *slot_for(struct compilers *compilers, const char *name)
 {
     struct compiler *slot;

@@ -30,6 +30,7 @@ struct compilers {
  * program is new or changed. Never NULL. */
 const struct compiler *compiler_identify(struct compilers *compilers, const char *name,
                                          const struct conf_process *process, struct fp_sum *sum);
+void compilers_free(struct compilers *compilers);
 /* "gcc" -> "g++", "/usr/bin/clang-14" -> "/usr/bin/clang++-14"; NULL where the
  * name gives no hint. */
 const char *compiler_cxx(const char *name, apr_pool_t *pool);

@@ -36,6 +36,30 @@ void memory_init(struct memory *memory, apr_pool_t *pool)
     memory->names = NULL;
 }
 
+static void names_free(struct file *file)
+{
+    for (char **name = file->names; name && *name; name++) {
+        free(*name);
+    }
+    free(file->names);
+    file->names = NULL;
+}
+
+static void file_forget(struct memory *memory, struct file *file)
+{
+    apr_hash_set(memory->files, file->path, APR_HASH_KEY_STRING, NULL);
+    names_free(file);
+    free(file->path);
+    free(file);
+}
+
+void memory_free(struct memory *memory)
+{
+    for (apr_hash_index_t *i = apr_hash_first(NULL, memory->files); i; i = apr_hash_next(i)) {
+        file_forget(memory, apr_hash_this_val(i));
+    }
+}
+
 void memory_refresh(struct memory *memory)
 {
     memory->run++;
@@ -88,15 +112,6 @@ static bool stat_is_old(const struct file_stat *st)
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_free(struct file *file)
-{
-    for (char **name = file->names; name && *name; name++) {
-        free(*name);
-    }
-    free(file->names);
-    file->names = NULL;
 }
 
 /* The sources in a folder, in the order of their names. */
@@ -258,10 +273,7 @@ void memory_sweep(struct memory *memory)
         struct file *file = apr_hash_this_val(i);
 
         if (file->references == 0 && file->run != memory->run) {
-            apr_hash_set(memory->files, file->path, APR_HASH_KEY_STRING, NULL);
-            names_free(file);
-            free(file->path);
-            free(file);
+            file_forget(memory, file);
         }
     }
 }

@@ -54,6 +54,7 @@ struct memory {
 };
 
 void memory_init(struct memory *memory, apr_pool_t *pool);
+void memory_free(struct memory *memory);
 /* A new run: every file is due for one look. */
 void memory_refresh(struct memory *memory);
 /* The entry of a path, made where there is none; not looked at yet. */

@@ -42,6 +42,7 @@ struct stamps {
 };
 
 void stamps_init(struct stamps *stamps, apr_pool_t *pool);
+void stamps_free(struct stamps *stamps);
 /* From memory or BuildDirectory; NULL where there is none. */
 struct stamp *stamp_find(struct stamps *stamps, struct memory *memory, int dir_fd,
                          const struct fp *id);
