@@ -169,8 +169,7 @@ static const char *find_in(const apr_table_t *table, const char *name)
 ITEM(header_in)
 {
     (void)now;
-    put_or_dash(out, q->pub.headers_in ? apr_table_getm(q->pub.pool, q->pub.headers_in, item->text)
-                                       : NULL);
+    put_or_dash(out, q->pub.headers_in ? ins_header(&q->pub, item->text) : NULL);
 }
 
 ITEM(header_out)
