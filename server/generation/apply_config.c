@@ -111,7 +111,7 @@ static void report_unknown(struct loading *l, const struct conf_node *node, bool
         conf_unknown(node, tables, n, l->diags);
     }
     else {
-        conf_misspelt(node, tables, n, l->diags);
+        (void)conf_misspelt(node, tables, n, l->diags);
     }
 }
 
