@@ -16,6 +16,7 @@
 #include "config/conf.h"
 #include "master/addresses.h"
 #include "master/listener_open.h"
+#include "util/check.h"
 #include "util/diag.h"
 #include "util/log.h"
 
@@ -194,9 +195,10 @@ bool listeners_open(struct master *m, struct manifest *manifest, const struct ma
                     struct diags *diags)
 {
     const apr_array_header_t *listens = manifest->conf->process.listens;
-    struct listing *g = apr_pcalloc(diags->pool, sizeof(*g));
+    struct listing *g = calloc(1, sizeof(*g));
     unsigned errors = diags->errors;
 
+    INS_CHECK(g != NULL);
     g->m = m;
     g->manifest = manifest;
     g->diags = diags;
@@ -207,6 +209,7 @@ bool listeners_open(struct master *m, struct manifest *manifest, const struct ma
         keep_covered(g, before);
     }
     store(g);
+    free(g);
     m->retry_bind = false;
     return diags->errors == errors;
 }

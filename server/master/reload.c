@@ -37,14 +37,14 @@ enum { COLLECT_MAX = 64 };
 
 /* ---- The end of a job -------------------------------------------------- */
 
-static void answer_clients(struct master *m, struct job *job)
+static void answer_clients(struct master *m, struct job *job, const struct outcome *outcome)
 {
     while (job->clients != NULL) {
         struct control_client *client = job->clients;
 
         job->clients = client->next_waiting;
         client->next_waiting = NULL;
-        control_reply_outcome(m, client, job->outcome);
+        control_reply_outcome(m, client, outcome);
     }
 }
 
@@ -101,6 +101,7 @@ static void job_end(struct master *m, bool ok)
 {
     struct job *job = m->job;
     bool loaded = ok && job->outcome->compiled->nelts > 0;
+    const struct outcome *outcome;
 
     timer_clear(&m->loop, &job->timer);
     drop_generation(m, job);
@@ -108,9 +109,10 @@ static void job_end(struct master *m, bool ok)
     if (job->kind == JOB_RELOAD || job->kind == JOB_SUCCESSOR || (job->kind == JOB_START && ok)) {
         report_log(job->outcome); /* all else is told to whoever asked, alone */
     }
-    answer_clients(m, job);
     m->job = NULL;
+    outcome = job->outcome;
     keep_outcome(m, job);
+    answer_clients(m, job, outcome);
     job_destroy(m, job);
     if (loaded) {
         collect_builds(m);
@@ -359,7 +361,7 @@ static void abandon(struct master *m, struct job *job, const char *why)
     diags_add(job->outcome->diags, DIAG_START, DIAG_ERROR, NULL, 0, 0, "%s", why);
     drop_generation(m, job);
     outcome_finish(m, job, false);
-    answer_clients(m, job);
+    answer_clients(m, job, job->outcome);
     job_destroy(m, job);
 }
 
