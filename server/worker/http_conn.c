@@ -228,6 +228,7 @@ static int begin(struct worker *w, struct conn *c)
     struct record *r = conn_record(&w->slab, c);
     struct request_source source = {
         .peer = r->peer_len > 0 ? &r->peer.any : NULL,
+        .local = r->local_len > 0 ? &r->local.any : NULL,
         .hosts = c->hosts,
         .sni_server = c->tls != NULL ? tls_server(c->tls) : NULL,
         .compatible = tls_server_compatible,

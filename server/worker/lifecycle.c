@@ -2,6 +2,7 @@
 /* The life of a connection in this worker: opened, registered, lent its
  * buffers, closed. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,45 @@ static uint64_t make_id(struct worker *w)
            ((uint64_t)w->start.index << INDEX_BITS) | (w->next_id++ & ((1u << INDEX_BITS) - 1));
 }
 
-static void fill_record(struct worker *w, struct conn *c, const struct sockaddr *peer,
-                        socklen_t peer_len)
+static uint16_t set_address(union record_address *into, const struct sockaddr *from, socklen_t len)
+{
+    if (len == 0 || len > sizeof(*into) || from->sa_family == AF_UNIX) {
+        return 0;
+    }
+    memcpy(into, from, len);
+    return (uint16_t)len;
+}
+
+static bool is_wildcard(const struct listener *l)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&l->addr;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&l->addr;
+
+    return l->addr.ss_family == AF_INET
+               ? v4->sin_addr.s_addr == htonl(INADDR_ANY)
+               : l->addr.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+}
+
+/* Only behind a wildcard does it take a system call to know it. */
+static uint16_t set_local(union record_address *into, const struct listener *l, int fd)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof(local);
+
+    if (!is_wildcard(l)) {
+        return set_address(into, (const struct sockaddr *)&l->addr, l->addr_len);
+    }
+    if (getsockname(fd, (struct sockaddr *)&local, &len) < 0) {
+        return 0;
+    }
+    return set_address(into, (struct sockaddr *)&local, len);
+}
+
+static struct record *fill_record(struct worker *w, struct conn *c, const struct sockaddr *peer,
+                                  socklen_t peer_len)
 {
     struct record *r = conn_record(&w->slab, c);
+    const struct listener *l = &w->start.listeners->list[c->listener];
 
     record_change(r);
     r->version = RECORD_VERSION;
@@ -34,34 +70,21 @@ static void fill_record(struct worker *w, struct conn *c, const struct sockaddr 
     r->protocol = RECORD_HTTP1;
     r->keepalives = 0;
     r->id = make_id(w);
-    r->listener_id = w->start.listeners->list[c->listener].id;
+    r->listener_id = l->id;
     r->idle_since = w->now;
     r->head_since = 0;
     r->unread = 0;
-    r->peer_len = 0;
-    if (peer_len > 0 && peer_len <= sizeof(r->peer) && peer->sa_family != AF_UNIX) {
-        memcpy(&r->peer, peer, peer_len);
-        r->peer_len = peer_len;
-    }
+    r->peer_len = set_address(&r->peer, peer, peer_len);
+    r->local_len = set_local(&r->local, l, c->fd);
     record_settle(r);
-}
-
-static const struct host_table *find_hosts(struct worker *w, const struct conn *c)
-{
-    struct sockaddr_storage local;
-    socklen_t len = sizeof(local);
-
-    if (!http_needs_local(w->http, c->listener) ||
-        getsockname(c->fd, (struct sockaddr *)&local, &len) < 0) {
-        return http_hosts(w->http, c->listener, NULL);
-    }
-    return http_hosts(w->http, c->listener, (struct sockaddr *)&local);
+    return r;
 }
 
 struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
                        socklen_t peer_len)
 {
     struct conn *c = conn_take(&w->slab);
+    struct record *r;
 
     if (c == NULL) {
         return NULL;
@@ -70,8 +93,8 @@ struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct
     c->listener = (uint16_t)listener;
     c->state = CONN_HEAD;
     c->can_write = true;
-    c->hosts = find_hosts(w, c);
-    fill_record(w, c, peer, peer_len);
+    r = fill_record(w, c, peer, peer_len);
+    c->hosts = http_hosts(w->http, c->listener, r->local_len > 0 ? &r->local.any : NULL);
     if (w->tls != NULL && tls_wanted(w->tls, c->hosts, w->start.listeners->list[listener].https)) {
         c->tls = tls_open(w->tls, c->hosts);
         if (c->tls == NULL) {

@@ -16,6 +16,12 @@ enum { RECORD_VERSION = 1, RECORD_SIZE = 256 };
 
 enum record_protocol { RECORD_HTTP1 = 1 };
 
+union record_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
 struct record {
     uint32_t sequence; /* odd: being changed, not adoptable */
     uint16_t version, size;
@@ -27,13 +33,10 @@ struct record {
     int64_t idle_since;   /* CLOCK_MONOTONIC ms; of the last answer or the accept */
     int64_t head_since;   /* of the unread head's first byte; 0: no unread bytes */
     uint32_t unread;      /* bytes that ride along: the head that nobody has answered yet */
-    uint32_t peer_len;    /* of peer; 0 on a unix socket */
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer;
-    uint8_t room[RECORD_SIZE - 84];
+    uint16_t peer_len;    /* 0 on a unix socket */
+    uint16_t local_len;
+    union record_address peer, local;
+    uint8_t room[RECORD_SIZE - 112];
 };
 
 static_assert(sizeof(struct record) == RECORD_SIZE, "a record fills its slot");
