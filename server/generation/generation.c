@@ -14,6 +14,7 @@
 #include "config/conf.h"
 #include "config/logs.h"
 #include "generation/dump.h"
+#include "generation/guard.h"
 #include "generation/minding.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
@@ -108,6 +109,7 @@ static int run(const struct launch *launch)
     app = app_load(launch, diags, pool);
     if (!app) {
         send_failure(launch, diags);
+        guard_end_strays();
         return 1;
     }
     if (launch->check_only) {

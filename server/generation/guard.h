@@ -10,5 +10,8 @@ void guard_start(void);
 /* After each step: NULL, or what was left behind ("a thread"), said once for
  * each thing. Does not return in a process that module code forked. */
 const char *guard_check(void);
+/* At a failed generation's end: children that went into a session of their own,
+ * where a kill of the process group does not reach them. */
+void guard_end_strays(void);
 
 #endif
