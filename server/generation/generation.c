@@ -108,8 +108,9 @@ static int run(const struct launch *launch)
     diags = diags_create(pool);
     app = app_load(launch, diags, pool);
     if (!app) {
-        send_failure(launch, diags);
+        /* first: the master ends this process as soon as it knows */
         guard_end_strays();
+        send_failure(launch, diags);
         return 1;
     }
     if (launch->check_only) {
