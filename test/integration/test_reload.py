@@ -274,7 +274,7 @@ def test_draining_generations_are_capped(server):
     s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 2\nGracefulShutdownTimeout 300\n",
                {"hello": hello(1), "probe": PROBE})
     slow = []
-    for number in range(2, 7):
+    for number in range(2, 5):
         connection = s.connect()
         connection.send("GET /nap?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
         slow.append(connection)

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import http
-from harness.env import PATIENCE, sized
+from harness.env import PATIENCE, sized, until
 from harness.http import Broken, Connection
 from harness.modules import PROBE, PROBE_ROUTES
 
@@ -44,8 +44,6 @@ SSLCertificateKeyFile "{ca}/localhost.key"
     SSLCACertificateFile "{ca}/ca.pem"
     SSLVerifyClient require
 </VirtualHost>
-LogFormat "%{{SSL_PROTOCOL}}x %{{SSL_CIPHER}}x %{{SSL_CLIENT_S_DN}}x" tls
-CustomLog logs/tls_log tls
 """
 
 
@@ -148,15 +146,21 @@ def test_a_foreign_client_certificate_is_refused(secure, authority, tmp_path):
                  host="locked.example")
 
 
-def test_the_access_log_knows_the_session(secure, authority):
-    ask(secure, authority, sni="locked.example", certificate="client",
-        version=ssl.TLSVersion.TLSv1_3)
-    from harness.env import until
-    until(lambda: "TLSv1.3 TLS_AES_256_GCM_SHA384 CN=Zoe,O=Tests" in secure.read("logs/tls_log"),
+LOGGED = HOSTS + """
+LogFormat "%{{SSL_PROTOCOL}}x %{{SSL_CIPHER}}x %{{SSL_CLIENT_S_DN}}x %{{NONSENSE}}x" tls
+CustomLog logs/tls_log tls
+"""
+
+
+def test_the_access_log_knows_the_session(server, authority):
+    s = make(server, authority, LOGGED)
+    ask(s, authority, sni="locked.example", certificate="client", version=ssl.TLSVersion.TLSv1_3)
+    until(lambda: "TLSv1.3 TLS_AES_256_GCM_SHA384 CN=Zoe,O=Tests -" in s.read("logs/tls_log"),
           "the line is in the log")
 
 
-@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n"])
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n"],
+                         ids=["GET", "POST"])
 def test_plain_http_on_the_tls_port_gets_400(secure, request_line):
     raw = http.answers_to(("127.0.0.1", secure.tls), request_line)
     assert raw.startswith(b"HTTP/1.1 400 ") and b"Connection: close" in raw
@@ -166,7 +170,8 @@ def test_plain_http_on_the_tls_port_gets_400(secure, request_line):
 @pytest.mark.parametrize("garbage", [b"\0" * 100, b"hello world\n", b"\x16\x03\x01\xff\xff" + b"x" * 100,
                                      b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10" + b"\1" * 40,
                                      b"\x16\x03\x01\0\x06\x01\0\0\x02\x03\x03",
-                                     b"\x17\x03\x03\0\x05hello"])
+                                     b"\x17\x03\x03\0\x05hello"],
+                         ids=["noughts", "words", "long record", "SSLv2", "broken hello", "data"])
 def test_garbage_ends_the_connection(secure, authority, garbage):
     with socket.create_connection(("127.0.0.1", secure.tls), PATIENCE) as raw:
         raw.sendall(garbage)
@@ -183,6 +188,7 @@ def test_large_bodies_both_ways(secure, authority):
     body = os.urandom(sized(1000000, 20000000, 300000))
     with Connection(("127.0.0.1", secure.tls), tls=authority.client(), sni="localhost") as connection:
         assert connection.request("/echo", "POST", body=body).body == body
+    with Connection(("127.0.0.1", secure.tls), tls=authority.client(), sni="localhost") as connection:
         assert len(connection.request(f"/stream?size={len(body)}").body) == len(body)
         assert connection.request("/info").status == 200
 

@@ -47,7 +47,7 @@ class Connection:
     """One connection. address is (host, port) or a unix socket's path."""
 
     def __init__(self, address, timeout=PATIENCE, tls=None, sni=None):
-        self.buffer = b""
+        self.buffer = bytearray()
         try:
             if isinstance(address, str):
                 self.socket = socket.socket(socket.AF_UNIX)
@@ -91,7 +91,7 @@ class Connection:
         except (ConnectionResetError, BrokenPipeError) as error:
             raise Broken("reset", str(error)) from error
         except TimeoutError as error:
-            raise Broken("timeout", f"after {self.buffer[:80]!r}") from error
+            raise Broken("timeout", f"after {bytes(self.buffer[:80])!r}") from error
         except ssl.SSLError as error:
             raise Broken("tls", str(error)) from error
         self.buffer += data
@@ -100,26 +100,29 @@ class Connection:
     def _fill(self, enough):
         while not enough():
             if not self.more():
-                raise Broken("truncated" if self.buffer else "closed", repr(self.buffer[:80]))
+                raise Broken("truncated" if self.buffer else "closed", repr(bytes(self.buffer[:80])))
 
     def _take(self, length):
         self._fill(lambda: len(self.buffer) >= length)
-        data, self.buffer = self.buffer[:length], self.buffer[length:]
+        data = bytes(self.buffer[:length])
+        del self.buffer[:length]
         return data
 
     def _line(self):
         self._fill(lambda: b"\r\n" in self.buffer)
-        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        end = self.buffer.find(b"\r\n")
+        line = bytes(self.buffer[:end])
+        del self.buffer[:end + 2]
         return line
 
     def _chunked(self):
-        body = b""
+        body = bytearray()
         while True:
             size = int(self._line(), 16)
             if size == 0:
                 while self._line():
                     pass
-                return body
+                return bytes(body)
             body += self._take(size)
             if self._take(2) != b"\r\n":
                 raise Broken("malformed", "no CRLF behind a chunk")
@@ -127,7 +130,8 @@ class Connection:
     def _until_end(self):
         while self.more():
             pass
-        data, self.buffer = self.buffer, b""
+        data = bytes(self.buffer)
+        self.buffer.clear()
         return data
 
     def _head(self):
@@ -243,4 +247,4 @@ def answers_to(address, data, pause=None, timeout=PATIENCE, piece=1):
         except Broken as broken:
             if broken.kind != "reset":
                 raise
-        return connection.buffer
+        return bytes(connection.buffer)

@@ -4,6 +4,7 @@ socket, and an account of what it leaves behind."""
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -60,6 +61,7 @@ class Server:
         self.modules = {}
         self.config = config
         self.process = None
+        self.nofile = None   # a bound on its descriptors
         self.known = set()   # every process that was seen to be the server's
         self.expect_reports = False
         for name, source in (modules or {}).items():
@@ -132,10 +134,14 @@ class Server:
         with open(self.path("stderr"), "ab") as stderr:
             self.process = subprocess.Popen(self.command("-DFOREGROUND", *arguments),
                                             stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
-                                            start_new_session=True)
+                                            start_new_session=True, preexec_fn=self._limits)
         if wait:
             until(self._serving, "the server serves")
         return self
+
+    def _limits(self):
+        if self.nofile:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
 
     def _serving(self):
         if self.process.poll() is not None:
@@ -151,7 +157,7 @@ class Server:
         """The master's."""
         if self.process is not None:
             return self.process.pid
-        return int(self.read("run/instar.pid") or self.read("run/httpd.pid"))
+        return int(self.read("run/httpd.pid"))
 
     def send(self, number):
         os.kill(self.pid, number)
