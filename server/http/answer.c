@@ -74,14 +74,16 @@ static void settle(struct request *q)
 
 /* ---- Finishing --------------------------------------------------------- */
 
-/* Content the answer may not have is dropped, but counted for HEAD. */
+/* Content that the answer may not have; what there would have been is remembered for HEAD. */
 static void drop_content(struct request *q)
 {
     int64_t total = q->out_total, declared = q->out_declared;
+    ins_next_fn next = q->next;
 
     output_reset(q);
     q->out_total = total;
     q->out_declared = declared;
+    q->next = next;
 }
 
 static bool ends_short(const struct request *q)
@@ -91,7 +93,7 @@ static bool ends_short(const struct request *q)
 
 static size_t finish_new(struct request *q, bool close, char *out, size_t size, const char **data)
 {
-    bool nothing = q->pub.header_only || response_is_empty(q), streams = q->next != NULL;
+    bool nothing = q->pub.header_only || response_is_empty(q);
     size_t len;
 
     if (nothing) {
@@ -100,7 +102,8 @@ static size_t finish_new(struct request *q, bool close, char *out, size_t size, 
     else if (ends_short(q)) {
         answer_break_off(q, "wrote less than it had declared");
     }
-    len = response_head(q, streams, close, out, size, data);
+    len = response_head(q, false, close, out, size, data);
+    q->next = nothing ? NULL : q->next;
     q->pub.bytes_sent = q->out_len;
     if (q->out_chunked && q->out_len > 0) {
         char *room = (char *)apr_palloc(q->pub.pool, len + CHUNK_HEAD);

@@ -34,18 +34,29 @@ enum state {
     DATA
 };
 
-void h1_body_init(struct h1_body *body, const struct h1_head *head)
+enum { CRLF = 2 };
+
+void h1_body_init(struct h1_body *body, const struct h1_head *head, const struct h1_limits *limits)
 {
     memset(body, 0, sizeof(*body));
     body->chunked = head->chunked;
     body->state = head->chunked ? SIZE_FIRST : DATA;
     body->remaining = !head->chunked && head->content_length > 0 ? head->content_length : 0;
     body->done = !head->chunked && body->remaining == 0;
+    body->trailers_max = limits->fields > 0 ? limits->fields : H1_FIELDS_MAX;
+    body->trailer_size_max = limits->field_size;
 }
 
 static bool refuse(struct h1_body *body, const char *why)
 {
     body->status = 400;
+    body->why = why;
+    return false;
+}
+
+static bool too_large(struct h1_body *body, const char *why)
+{
+    body->status = 431;
     body->why = why;
     return false;
 }
@@ -201,6 +212,9 @@ static bool trailer_first(struct h1_body *body, char c)
     if (c == '\r') {
         return go(body, LAST_LF);
     }
+    if (++body->trailers > body->trailers_max) {
+        return too_large(body, "too many trailer fields");
+    }
     return http_is(c, CHAR_TOKEN) ? go(body, TRAILER_NAME)
                                   : refuse(body, "malformed trailer field");
 }
@@ -223,6 +237,7 @@ static bool trailer_value(struct h1_body *body, char c)
 
 static bool trailer_lf(struct h1_body *body, char c)
 {
+    body->line = 0;
     return c == '\n' ? go(body, TRAILER_FIRST) : refuse(body, "trailer line does not end in CRLF");
 }
 
@@ -257,14 +272,16 @@ static bool (*const steps[STEPS])(struct h1_body *body, char c) = {
 /* A client may not make the server read for ever without sending data. */
 static bool bounded(struct h1_body *body)
 {
-    bool trailers = body->state >= TRAILER_FIRST && body->state <= LAST_LF;
-    bool extension = body->state >= SIZE_SPACE && body->state <= EXT_QUOTE_END;
-
-    if (++body->line > (trailers ? H1_TRAILERS_MAX : H1_CHUNK_LINE_MAX)) {
-        return refuse(body, trailers ? "trailers too long" : "chunk line too long");
+    body->line++;
+    if (body->state >= TRAILER_FIRST && body->state <= LAST_LF) {
+        return body->line <= body->trailer_size_max + CRLF ||
+               too_large(body, "trailer field too long");
     }
-    if (extension && ++body->extensions > H1_EXTENSIONS_MAX) {
-        return refuse(body, "chunk extensions too long");
+    if (body->line > H1_CHUNK_LINE_MAX) {
+        return refuse(body, "chunk line too long");
+    }
+    if (body->state >= SIZE_SPACE && body->state <= EXT_QUOTE_END) {
+        return ++body->extensions <= H1_EXTENSIONS_MAX || refuse(body, "chunk extensions too long");
     }
     return true;
 }

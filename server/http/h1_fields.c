@@ -11,16 +11,19 @@
 
 static bool note_host(struct h1_head *head, struct h1_field *field, const char *value)
 {
+    size_t name_len = 0;
+
     if (head->host_seen) {
         return h1_refuse(head, 400, "more than one Host field");
     }
     head->host_seen = true;
-    if (!h1_host_valid(value, field->value_len, NULL)) {
+    if (!h1_host_valid(value, field->value_len, &name_len)) {
         return h1_refuse(head, 400, "malformed Host field");
     }
     if (head->form != H1_ABSOLUTE && head->form != H1_AUTHORITY) {
         head->host_at = field->value_at;
         head->host_len = field->value_len;
+        head->host_name_len = (uint32_t)name_len;
     }
     return true;
 }

@@ -12,11 +12,10 @@
 #include <stdint.h>
 
 enum {
-    H1_FIELDS_MAX = 1000,      /* the most that LimitRequestFields may allow */
-    H1_SKIP_MAX = 16,          /* bytes of empty lines before a request line */
-    H1_CHUNK_LINE_MAX = 1024,  /* one chunk's size with its extensions */
-    H1_EXTENSIONS_MAX = 16384, /* all chunk extensions of a body */
-    H1_TRAILERS_MAX = 16384    /* all trailer fields of a body */
+    H1_FIELDS_MAX = 1000,     /* the most that LimitRequestFields may allow */
+    H1_SKIP_MAX = 16,         /* bytes of empty lines before a request line */
+    H1_CHUNK_LINE_MAX = 1024, /* one chunk's size with its extensions */
+    H1_EXTENSIONS_MAX = 16384 /* all chunk extensions of a body */
 };
 
 struct h1_limits {
@@ -58,7 +57,7 @@ struct h1_head {
     /* From the absolute-form target, else the Host field's value; a slice. NULL
      * where there is neither; may be empty. With port, checked by the grammar. */
     const char *host;
-    uint32_t host_len;
+    uint32_t host_len, host_name_len; /* with its port, without */
     enum h1_form form;
     enum h1_scheme scheme; /* of the absolute form */
     const char
@@ -100,14 +99,17 @@ struct h1_body {
     int64_t remaining; /* of the body, or of the chunk */
     int64_t total;     /* decoded so far */
     int state;
-    unsigned line;       /* bytes of the current chunk line or of the trailers, bounded */
+    unsigned line;     /* bytes of the current chunk line or trailer field, bounded */
+    unsigned trailers; /* fields so far, bounded */
+    unsigned trailers_max, trailer_size_max;
     unsigned extensions; /* bytes of chunk extensions so far, bounded */
-    int status;          /* refused: 400 */
+    int status;          /* refused: 400, 431 */
     const char *why;
 };
 
-/* From the head's framing; done at once where there is no body. */
-void h1_body_init(struct h1_body *body, const struct h1_head *head);
+/* From the head's framing; done at once where there is no body. limits: for trailer
+ * fields, as for the head's. */
+void h1_body_init(struct h1_body *body, const struct h1_head *head, const struct h1_limits *limits);
 
 /* Decodes from in to out (they may be the same memory: out never gets ahead; out
  * NULL drops the bytes). *consumed bytes of in were used, *produced bytes written. H1_MORE: wants

@@ -128,6 +128,7 @@ static bool absolute_form(struct h1_head *head, const char *text, size_t at, siz
     head->form = H1_ABSOLUTE;
     head->host_at = (uint32_t)(at + from);
     head->host_len = (uint32_t)(to - from);
+    head->host_name_len = (uint32_t)name;
     head->path_at = (uint32_t)(at + to);
     head->path_len = (uint32_t)(len - to);
     return true;
@@ -143,6 +144,7 @@ static bool authority_form(struct h1_head *head, const char *text, size_t at, si
     head->form = H1_AUTHORITY;
     head->host_at = (uint32_t)at;
     head->host_len = (uint32_t)len;
+    head->host_name_len = (uint32_t)name;
     head->path_at = (uint32_t)(at + len);
     head->path_len = 0;
     return true;

@@ -18,14 +18,19 @@ bool header_is_safe(const char *name, const char *value)
     return len > 0 && http_all(name, len, CHAR_TOKEN) && http_text_clean(value, strlen(value));
 }
 
+static void refuse_field(const struct request *q, const char *name, const char *value)
+{
+    request_complain(q, "INS01501", INS_ERR,
+                     "a handler set a header field that would break the answer: %s: %s",
+                     name ? name : "(null)", value ? value : "(null)");
+}
+
 static bool accept_field(const struct request *q, const char *name, const char *value)
 {
     if (name && value && header_is_safe(name, value)) {
         return true;
     }
-    request_complain(q, "INS01501", INS_ERR,
-                     "a handler set a header field that would break the answer: %s: %s",
-                     name ? name : "(null)", value ? value : "(null)");
+    refuse_field(q, name, value);
     return false;
 }
 
@@ -68,8 +73,13 @@ void ins_add_header(ins_request *r, const char *name, const char *value)
 
 void ins_set_type(ins_request *r, const char *type)
 {
-    if (accept_field(request_of(r), "Content-Type", type)) {
-        r->content_type = apr_pstrdup(r->pool, type);
+    struct request *q = request_of(r);
+
+    if (type && http_text_clean(type, strlen(type))) {
+        r->content_type = q->safe_type = apr_pstrdup(r->pool, type);
+    }
+    else {
+        refuse_field(q, "Content-Type", type);
     }
 }
 

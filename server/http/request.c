@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a request: taken from a list, begun with its head, run through
- * the phases and the handler, logged, and given back. Nothing here is
- * allocated per request but from the request's own pool, whose memory stays. */
+/* The life of a request from its head to its log line: server, path, route;
+ * then the phases and the handler. */
 
 #define LOG_PART "http"
 
@@ -9,7 +8,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -17,19 +15,7 @@
 
 #include "http/chars.h"
 
-enum {
-    FREE_MAX = 512,          /* requests kept for the next burst */
-    POOL_KEEPS = 256 * 1024, /* bytes a request's pool keeps when it is cleared */
-    TABLE_SMALL = 4,
-    TABLE_EXTRA = 4,
-    CLIENT_MAX = 80
-};
-
-/* Of this process: one loop takes and gives. */
-static struct {
-    struct request *first;
-    int count;
-} free_list;
+enum { CLIENT_MAX = 80 };
 
 void request_complain(const struct request *q, const char *tag, ins_level level, const char *format,
                       ...)
@@ -47,109 +33,7 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
     va_end(args);
 }
 
-/* ---- Taking and giving ------------------------------------------------- */
-
-static struct request *new_request(void)
-{
-    struct request *q = malloc(sizeof(*q));
-
-    if (!q) {
-        return NULL;
-    }
-    memset(&q->pub, 0, sizeof(q->pub));
-    if (apr_allocator_create(&q->allocator) != APR_SUCCESS) {
-        free(q);
-        return NULL;
-    }
-    apr_allocator_max_free_set(q->allocator, POOL_KEEPS);
-    if (apr_pool_create_unmanaged_ex(&q->pub.pool, NULL, q->allocator) != APR_SUCCESS) {
-        apr_allocator_destroy(q->allocator);
-        free(q);
-        return NULL;
-    }
-    return q;
-}
-
-static void free_request(struct request *q)
-{
-    apr_pool_destroy(q->pub.pool);
-    apr_allocator_destroy(q->allocator);
-    free(q);
-}
-
-struct request *request_take(struct http_app *app)
-{
-    struct request *q = free_list.first;
-
-    if (q) {
-        free_list.first = q->next_free;
-        free_list.count--;
-    }
-    else {
-        q = new_request();
-    }
-    if (q) {
-        q->app = app;
-        h1_head_init(&q->head, q->fields, H1_FIELDS_MAX);
-    }
-    return q;
-}
-
-void request_give(struct request *q)
-{
-    if (free_list.count >= FREE_MAX) {
-        free_request(q);
-        return;
-    }
-    apr_pool_clear(q->pub.pool);
-    q->next_free = free_list.first;
-    free_list.first = q;
-    free_list.count++;
-}
-
 /* ---- Beginning --------------------------------------------------------- */
-
-static void reset(struct request *q)
-{
-    apr_pool_t *pool = q->pub.pool;
-
-    memset(&q->pub, 0, sizeof(q->pub));
-    q->pub.pool = pool;
-    q->why = NULL;
-    q->match.route = NULL;
-    q->match.allow = NULL;
-    q->match.param_count = 0;
-    q->query = q->form = q->cookies = NULL;
-    memset(&q->body, 0, sizeof(q->body));
-    q->body.done = true;
-    q->body_limit = 0;
-    q->body_data = NULL;
-    q->body_len = q->body_cap = q->body_read = 0;
-    q->body_whole = true;
-    q->expect_continue = false;
-    q->body_status = INS_OK;
-    q->discarded = 0;
-    q->raw = q->pending = NULL;
-    q->pending_len = 0;
-    q->first = (struct body_piece){ NULL, 0, OUTPUT_FIRST, q->first_data };
-    q->head_bytes = 0;
-    q->head_sent = q->out_chunked = q->failed = q->pull_ended = q->trouble_logged = false;
-    q->keep_alive = true;
-    q->handler_result = INS_OK;
-    output_reset(q);
-}
-
-static void make_tables(struct request *q)
-{
-    ins_request *r = &q->pub;
-
-    r->headers_in = apr_table_make(r->pool, (int)q->head.field_count + TABLE_EXTRA);
-    r->headers_out = apr_table_make(r->pool, TABLE_SMALL);
-    r->err_headers_out = apr_table_make(r->pool, TABLE_SMALL);
-    r->subprocess_env = apr_table_make(r->pool, TABLE_SMALL);
-    r->notes = apr_table_make(r->pool, TABLE_SMALL);
-    r->request_config = apr_pcalloc(r->pool, sizeof(void *) * (size_t)q->app->module_count);
-}
 
 static void choose_server(struct request *q, ins_server *s)
 {
@@ -163,7 +47,7 @@ static void open_request(struct request *q, const struct request_source *source,
 {
     ins_request *r = &q->pub;
 
-    reset(q);
+    request_reset(q);
     q->io = io;
     q->owner = owner;
     r->status = 200;
@@ -173,7 +57,21 @@ static void open_request(struct request *q, const struct request_source *source,
     r->proto_num = 1001;
     request_read_peer(q, source);
     choose_server(q, http_find_server(source->hosts, NULL, 0));
-    make_tables(q);
+}
+
+/* The method has no NUL behind it; the common ones need no copy. */
+static const char *method_text(const struct request *q)
+{
+    static const char *const common[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS" };
+    const struct h1_head *head = &q->head;
+
+    for (size_t n = 0; n < sizeof(common) / sizeof(*common); n++) {
+        if (strncmp(common[n], head->method, head->method_len) == 0 &&
+            common[n][head->method_len] == '\0') {
+            return common[n];
+        }
+    }
+    return apr_pstrmemdup(q->pub.pool, head->method, head->method_len);
 }
 
 static void read_head(struct request *q)
@@ -182,8 +80,8 @@ static void read_head(struct request *q)
     const struct h1_head *head = &q->head;
 
     r->the_request = head->request_line;
-    r->method = apr_pstrmemdup(r->pool, head->method, head->method_len);
-    r->header_only = head->method_len == 4 && memcmp(head->method, "HEAD", 4) == 0;
+    r->method = method_text(q);
+    r->header_only = strcmp(r->method, "HEAD") == 0;
     r->proto_num = head->proto_num;
     r->protocol = head->proto_num == 1000 ? "HTTP/1.0" : "HTTP/1.1";
     for (unsigned n = 0; n < head->field_count; n++) {
@@ -194,12 +92,9 @@ static void read_head(struct request *q)
 /* r->hostname from host[:port]: lower case, no port, no final dot. */
 static void read_hostname(struct request *q)
 {
-    size_t len = 0;
+    size_t len = q->head.host ? q->head.host_name_len : 0;
     char *name;
 
-    if (!q->head.host || !h1_host_valid(q->head.host, q->head.host_len, &len)) {
-        return;
-    }
     if (len > 1 && q->head.host[len - 1] == '.') {
         len--;
     }
@@ -222,18 +117,16 @@ static int misdirected(struct request *q, const char *why)
 
 static int find_server(struct request *q, const struct request_source *source)
 {
-    const char *name;
     ins_server *s;
 
     read_hostname(q);
     if (q->head.scheme == H1_HTTPS && !source->secure) {
         return misdirected(q, "https target on a connection without TLS");
     }
-    name = q->pub.hostname;
-    if (!name) {
+    if (!q->pub.hostname) {
         return INS_OK;
     }
-    s = http_find_server(source->hosts, name, strlen(name));
+    s = http_find_server(source->hosts, q->pub.hostname, strlen(q->pub.hostname));
     if (source->sni_server && source->compatible && s != source->sni_server &&
         !source->compatible(source->sni_server, s)) {
         return misdirected(q, "Host asks for a server whose TLS settings are others");
@@ -284,8 +177,8 @@ int request_begin(struct request *q, const struct request_source *source,
         return refused_head(q);
     }
     read_head(q);
-    request_open_body(q);
     status = find_server(q, source);
+    request_open_body(q);
     if (status == INS_OK) {
         status = request_read_target(q);
     }

@@ -31,7 +31,8 @@ enum {
     OUTPUT_BUFFER = 64 * 1024, /* an answer up to this never waits */
     OUTPUT_FIRST = 2048,       /* the body's first buffer, part of the request */
     RESPONSE_HEAD_MIN = 1024,
-    PULL_MIN = 64 /* the least size for request_pull() */
+    PULL_MIN = 64, /* the least size for request_pull() */
+    REQUEST_TABLES = 5
 };
 
 /* What the worker sends where request_owes_continue(). */
@@ -55,6 +56,13 @@ struct request_io {
     const char *(*tls_variable)(struct request *q, const char *name);
 };
 
+/* A table that is emptied for the next request. */
+struct lasting_table {
+    apr_table_t *table;
+    char *elts; /* its first array */
+    int nalloc;
+};
+
 /* A piece of an answer's body: in the request's pool. Pieces behind q->last are empty. */
 struct body_piece {
     struct body_piece *next;
@@ -66,14 +74,18 @@ struct request {
     ins_request pub; /* first: ins_request * and struct request * are the same pointer */
     ins_connection conn;
     struct request *next_free;
-    apr_allocator_t *allocator; /* of its pool alone */
+    apr_allocator_t *allocator; /* of its two pools alone */
+    apr_pool_t *lasting;        /* as long as this structure */
+    struct lasting_table tables[REQUEST_TABLES];
+    void **config_slots;
     struct http_app *app;
     const struct request_io *io;
     void *owner; /* the worker's connection */
 
     struct h1_head head;
     char client_ip[48], local_ip[48];
-    const char *why; /* it was refused: words for log and error page */
+    uint32_t peer_v4; /* what client_ip says, 0: something else */
+    const char *why;  /* it was refused: words for log and error page */
 
     struct route_match match;
     struct pair_list *query, *form, *cookies; /* parsed on first use */
@@ -95,10 +107,11 @@ struct request {
     /* answer */
     struct body_piece first; /* its data: first_data */
     struct body_piece *last;
-    int64_t out_len;      /* bytes in pieces, not sent yet */
-    int64_t out_total;    /* body bytes written in all, also where none are sent (HEAD) */
-    int64_t out_declared; /* ins_set_length(), -1 */
-    int64_t head_bytes;   /* of the answer's head and framing, for the access log */
+    int64_t out_len;       /* bytes in pieces, not sent yet */
+    int64_t out_total;     /* body bytes written in all, also where none are sent (HEAD) */
+    int64_t out_declared;  /* ins_set_length(), -1 */
+    const char *safe_type; /* a content_type that was checked when it was set */
+    int64_t head_bytes;    /* of the answer's head and framing, for the access log */
     bool head_sent, out_chunked, keep_alive;
     bool failed; /* send what there is, then close: the answer is incomplete */
     bool pull_ended;

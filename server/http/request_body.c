@@ -35,7 +35,7 @@ void request_open_body(struct request *q)
 {
     const struct h1_head *head = &q->head;
 
-    h1_body_init(&q->body, head);
+    h1_body_init(&q->body, head, &http_server_conf(q->pub.server)->limits);
     q->body_whole = q->body.done;
     q->expect_continue = head->expect_continue;
     q->pub.clength = head->chunked ? -1 : q->body.remaining;
@@ -62,15 +62,15 @@ bool request_owes_continue(const struct request *q)
     return q->expect_continue && !q->body.done && !request_ready(q) && q->body.total == 0;
 }
 
+bool request_body_is_readable(const struct request *q)
+{
+    return q->body.done || (q->body_status == INS_OK && !q->expect_continue);
+}
+
 bool request_body_is_discardable(const struct request *q)
 {
-    if (q->body.done) {
-        return true;
-    }
-    if (q->body_status != INS_OK || q->expect_continue) {
-        return false;
-    }
-    return q->body.chunked || q->body.remaining <= BODY_DISCARD;
+    return q->body.done ||
+           (request_body_is_readable(q) && (q->body.chunked || q->body.remaining <= BODY_DISCARD));
 }
 
 /* ---- Before the handler ------------------------------------------------ */

@@ -20,6 +20,11 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
 /* As vsnprintf() would print it (APR's own printing lacks %zu and %lld), in pool. */
 char *pool_vprintf(apr_pool_t *pool, const char *format, va_list args) INS_PRINTF(2, 0);
 
+/* ---- request_recycle.c */
+
+/* As if nothing had come yet; the head stays. */
+void request_reset(struct request *q);
+
 /* ---- request_target.c */
 
 /* Decodes %XX once and removes dot segments and empty segments. out has room for len + 2
@@ -39,6 +44,8 @@ void request_read_peer(struct request *q, const struct request_source *source);
 void request_open_body(struct request *q);
 /* By the LimitRequestBody of the place it is for: INS_OK or 413. */
 int request_limit_body(struct request *q);
+/* A handler that goes on reading will come to its end. */
+bool request_body_is_readable(const struct request *q);
 /* What is left of the body is worth reading to keep the connection. */
 bool request_body_is_discardable(const struct request *q);
 
@@ -46,9 +53,9 @@ bool request_body_is_discardable(const struct request *q);
 
 /* The status forbids content (204, 304) or has none (205). */
 bool response_is_empty(const struct request *q);
-/* As request_answer()'s head. more: the body does not end with what is in the pieces. Decides
- * framing and keep-alive. */
-size_t response_head(struct request *q, bool more, bool close, char *out, size_t size,
+/* As request_answer()'s head. begun: the handler goes on and will write more. Decides framing
+ * and keep-alive. */
+size_t response_head(struct request *q, bool begun, bool close, char *out, size_t size,
                      const char **data);
 /* Lower-case hexadecimal and CRLF, in front of a chunk; at most CHUNK_HEAD bytes. */
 enum { CHUNK_HEAD = 18 };

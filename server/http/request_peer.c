@@ -50,11 +50,29 @@ static int write_address(char *out, size_t size, const struct sockaddr *addr)
     }
 }
 
+/* Requests come in runs from one address. */
+static int write_peer(struct request *q, const struct sockaddr *addr)
+{
+    const void *any = addr;
+    const struct sockaddr_in *v4 = any;
+
+    if (addr && addr->sa_family == AF_INET) {
+        if (v4->sin_addr.s_addr == q->peer_v4) {
+            return ntohs(v4->sin_port);
+        }
+        q->peer_v4 = v4->sin_addr.s_addr;
+    }
+    else {
+        q->peer_v4 = 0;
+    }
+    return write_address(q->client_ip, sizeof(q->client_ip), addr);
+}
+
 void request_read_peer(struct request *q, const struct request_source *source)
 {
     ins_connection *c = &q->conn;
 
-    c->client_port = write_address(q->client_ip, sizeof(q->client_ip), source->peer);
+    c->client_port = write_peer(q, source->peer);
     c->client_ip = q->client_ip;
     c->local_ip = NULL;
     c->local_port = 0;

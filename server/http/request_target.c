@@ -95,6 +95,20 @@ int target_normalise(const char *path, size_t len, char *out, size_t *out_len)
     return INS_OK;
 }
 
+/* Needs neither decoding nor normalising. */
+static bool is_plain(const char *path, size_t len)
+{
+    if (len == 0) {
+        return false;
+    }
+    for (size_t at = 1; at < len; at++) {
+        if (!http_is(path[at], CHAR_PATH) && (path[at] == '%' || path[at - 1] == '/')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int refuse(struct request *q, int status)
 {
     q->why = status == 404 ? "encoded slash in the path" : "malformed path";
@@ -122,6 +136,10 @@ int request_read_target(struct request *q)
     if (query) {
         r->args = query + 1;
         len = (size_t)(query - target) - at;
+    }
+    if (!query && is_plain(target + at, len)) {
+        r->uri = target + at;
+        return INS_OK;
     }
     uri = apr_palloc(r->pool, len + 2);
     status = target_normalise(target + at, len, uri, &out_len);

@@ -4,12 +4,15 @@
 
 #include "http/request_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <apr_strings.h>
 #include <apr_tables.h>
 
 #include "http/chars.h"
+
+enum { USUAL_MAX = 256 };
 
 /* Text that grows into the request's pool where the caller's room does not do. */
 struct writer {
@@ -28,7 +31,7 @@ static void grow(struct writer *w, size_t more)
     w->buf = buf;
 }
 
-static void put(struct writer *w, const char *text, size_t len)
+static inline void put(struct writer *w, const char *text, size_t len)
 {
     if (w->cap - w->len < len) {
         grow(w, len);
@@ -109,40 +112,42 @@ static bool server_keeps(const struct request *q)
     return conf->keep_alive && (max <= 0 || q->conn.keepalives + 1 < max);
 }
 
-static void decide_keep_alive(struct request *q, bool close)
+/* begun: the handler goes on, and may yet read the body. */
+static void decide_keep_alive(struct request *q, bool begun, bool close)
 {
     q->keep_alive = q->keep_alive && !close && q->head.keep_alive && !q->failed &&
-                    server_keeps(q) && request_body_is_discardable(q);
+                    server_keeps(q) &&
+                    (begun ? request_body_is_readable(q) : request_body_is_discardable(q));
 }
 
 enum framing { NO_BODY, COUNTED, CHUNKED, UNTIL_CLOSE };
 
 /* A HEAD says what GET would have said, where that is known without sending it. */
-static enum framing head_framing(const struct request *q, bool more, int64_t *length)
+static enum framing head_framing(const struct request *q, bool begun, int64_t *length)
 {
     if (q->out_declared >= 0) {
         *length = q->out_declared;
         return COUNTED;
     }
     *length = q->out_total;
-    return more || q->next || q->out_total > OUTPUT_BUFFER ? NO_BODY : COUNTED;
+    return begun || q->next || q->out_total > OUTPUT_BUFFER ? NO_BODY : COUNTED;
 }
 
-static enum framing decide_framing(struct request *q, bool more, int64_t *length)
+static enum framing decide_framing(struct request *q, bool begun, int64_t *length)
 {
     *length = 0;
     if (response_is_empty(q)) {
         return q->pub.status == 205 ? COUNTED : NO_BODY;
     }
     if (q->pub.header_only) {
-        return head_framing(q, more, length);
+        return head_framing(q, begun, length);
     }
     if (q->out_declared >= 0) {
         *length = q->out_declared;
         return COUNTED;
     }
     *length = q->out_len;
-    if (!more && !q->next) {
+    if (!begun && !q->next) {
         return COUNTED;
     }
     return q->pub.proto_num >= 1001 ? CHUNKED : UNTIL_CLOSE;
@@ -163,6 +168,10 @@ static const char *chosen_words(const struct request *q)
 
 static void put_status(struct writer *w, const struct request *q)
 {
+    if (q->pub.status == 200 && !q->pub.status_line) {
+        PUT(w, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
     PUT(w, "HTTP/1.1 ");
     put_number(w, q->pub.status);
     PUT(w, " ");
@@ -178,19 +187,59 @@ static void put_field(struct writer *w, const char *name, const char *value)
     PUT(w, "\r\n");
 }
 
-static void put_date(struct writer *w, const struct request *q)
+/* Date and Server are the same in nearly all answers of a second: one text, kept by
+ * each thread. NULL where it would be too long. */
+static const char *usual_lines(const char *server, size_t *len)
 {
-    const char *own =
-        has_fields(q->pub.headers_out) ? apr_table_get(q->pub.headers_out, "Date") : NULL;
+    static _Thread_local struct {
+        const char *server;
+        size_t len;
+        char date[HTTP_DATE_LEN];
+        char text[USUAL_MAX];
+    } kept;
+    const char *date = http_date_now();
+    size_t server_len;
 
-    PUT(w, "Date: ");
-    if (own && http_text_clean(own, strlen(own))) {
-        put_text(w, own);
+    if (kept.server != server || memcmp(kept.date, date, HTTP_DATE_LEN) != 0) {
+        server_len = server ? strlen(server) : 0;
+        if (server_len > USUAL_MAX / 2) {
+            return NULL;
+        }
+        memcpy(kept.date, date, HTTP_DATE_LEN);
+        kept.server = server;
+        kept.len = (size_t)snprintf(kept.text, USUAL_MAX, "Date: %s\r\n%s%s%s", date,
+                                    server_len ? "Server: " : "", server_len ? server : "",
+                                    server_len ? "\r\n" : "");
     }
-    else {
-        put(w, http_date_now(), HTTP_DATE_LEN);
+    *len = kept.len;
+    return kept.text;
+}
+
+/* A module that passes another server's answer on has its date. */
+static const char *own_date(const struct request *q)
+{
+    const char *own = NULL;
+
+    if (has_fields(q->pub.headers_out)) {
+        own = apr_table_get(q->pub.headers_out, "Date");
     }
-    PUT(w, "\r\n");
+    return own && http_text_clean(own, strlen(own)) ? own : NULL;
+}
+
+static void put_date_and_server(struct writer *w, const struct request *q)
+{
+    const char *server = http_server_conf(q->pub.server)->server_header, *own = own_date(q);
+    size_t len = 0;
+    const char *usual = own ? NULL : usual_lines(server, &len);
+
+    if (usual) {
+        put(w, usual, len);
+        return;
+    }
+    put_field(w, "Date", own ? own : http_date_now());
+    if (server && *server) {
+        put_field(w, "Server", server);
+    }
 }
 
 static void put_type(struct writer *w, const struct request *q)
@@ -200,8 +249,10 @@ static void put_type(struct writer *w, const struct request *q)
     if (!type && has_fields(q->pub.headers_out)) {
         type = apr_table_get(q->pub.headers_out, "Content-Type");
     }
-    if (type && http_text_clean(type, strlen(type))) {
-        put_field(w, "Content-Type", type);
+    if (type && (type == q->safe_type || http_text_clean(type, strlen(type)))) {
+        PUT(w, "Content-Type: ");
+        put_text(w, type);
+        PUT(w, "\r\n");
     }
 }
 
@@ -269,27 +320,27 @@ static void put_table(struct writer *w, const struct request *q, const apr_table
     }
 }
 
-size_t response_head(struct request *q, bool more, bool close, char *out, size_t size,
+size_t response_head(struct request *q, bool begun, bool close, char *out, size_t size,
                      const char **data)
 {
     struct writer w = { out, 0, size, q->pub.pool };
-    const char *server = http_server_conf(q->pub.server)->server_header;
     enum framing framing;
     int64_t length;
 
     adopt_fields(q);
-    decide_keep_alive(q, close);
-    framing = decide_framing(q, more, &length);
+    decide_keep_alive(q, begun, close);
+    framing = decide_framing(q, begun, &length);
     put_status(&w, q);
-    put_date(&w, q);
-    if (server && *server) {
-        put_field(&w, "Server", server);
-    }
+    put_date_and_server(&w, q);
     put_type(&w, q);
     put_framing(&w, q, framing, length);
     put_connection(&w, q);
-    put_table(&w, q, q->pub.headers_out);
-    put_table(&w, q, q->pub.err_headers_out);
+    if (has_fields(q->pub.headers_out)) {
+        put_table(&w, q, q->pub.headers_out);
+    }
+    if (has_fields(q->pub.err_headers_out)) {
+        put_table(&w, q, q->pub.err_headers_out);
+    }
     PUT(&w, "\r\n");
     q->head_sent = true;
     q->head_bytes += (int64_t)w.len;

@@ -212,7 +212,9 @@ static int send_bytes(struct request *q, const struct iovec *iov, int count)
     return 0;
 }
 
-static const struct request_io io = { will_block, receive, send_bytes };
+static const struct request_io io = { .will_block = will_block,
+                                      .receive = receive,
+                                      .send = send_bytes };
 
 /* ---- One request --------------------------------------------------------- */
 

@@ -152,11 +152,13 @@ static const struct expected cases[] = {
 /* clang-format on */
 enum { CASES = sizeof(cases) / sizeof(*cases) };
 
+static const struct h1_limits limits = { 100, 10, 50 };
+
 static void start(struct h1_body *body, bool chunked, int64_t length)
 {
     struct h1_head head = { .chunked = chunked, .content_length = length };
 
-    h1_body_init(body, &head);
+    h1_body_init(body, &head, &limits);
 }
 
 static void check(const struct expected *e, enum h1_outcome got, const struct h1_body *body,
@@ -295,6 +297,34 @@ static void overhead_is_bounded(void **state)
     }
 }
 
+/* Trailer fields keep to the limits of header fields. */
+static void trailers_are_limited(void **state)
+{
+    static const struct {
+        const char *field;
+        int count, status;
+    } trailers[] = {
+        { "X: y\r\n", 10, 0 },
+        { "X: y\r\n", 11, 431 },
+        { "X: 45678901234567890123456789012345678901234567890\r\n", 10, 0 },
+        { "X: 456789012345678901234567890123456789012345678901\r\n", 1, 431 },
+    };
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(trailers) / sizeof(*trailers); n++) {
+        struct h1_body body;
+        size_t used, made;
+
+        start(&body, true, -1);
+        h1_body_decode(&body, "0\r\n", 3, &used, NULL, 0, &made);
+        for (int i = 0; i < trailers[n].count && !body.status; i++) {
+            h1_body_decode(&body, trailers[n].field, strlen(trailers[n].field), &used, NULL, 0,
+                           &made);
+        }
+        assert_int_equal(body.status, trailers[n].status);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +333,7 @@ int main(void)
         cmocka_unit_test(in_place_and_to_nowhere),
         cmocka_unit_test(counted),
         cmocka_unit_test(overhead_is_bounded),
+        cmocka_unit_test(trailers_are_limited),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

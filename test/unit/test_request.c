@@ -589,8 +589,9 @@ static char *body_of(const char *out, size_t out_len, size_t *len)
     char *text = room(out_len + 1);
     size_t used;
     enum h1_outcome outcome;
+    struct h1_limits no_limits = { 0, 0, 100 };
 
-    h1_body_init(&body, &head);
+    h1_body_init(&body, &head, &no_limits);
     outcome = h1_body_decode(&body, at, out_len - (size_t)(at - out), &used, text, out_len, len);
     if (outcome != (chunked ? H1_COMPLETE : H1_MORE)) {
         fail_msg("outcome %d of %zu bytes: %.200s ... %s", (int)outcome, out_len, out,
