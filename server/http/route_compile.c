@@ -39,7 +39,7 @@ static struct trie_node **bucket_of(const struct route_set *set, uint32_t hash)
 static struct trie_node *find_node(const struct route_set *set, const struct trie_node *parent,
                                    const char *text, size_t len, uint32_t hash)
 {
-    struct trie_node *node = *bucket_of(set, hash);
+    struct trie_node *node = parent->is_parent ? *bucket_of(set, hash) : NULL;
 
     while (node && (node->hash != hash || node->parent != parent || node->len != len ||
                     memcmp(node->text, text, len) != 0)) {
@@ -54,13 +54,17 @@ struct trie_node *route_child(const struct route_set *set, const struct trie_nod
     return find_node(set, parent, text, len, child_hash(parent, text_hash));
 }
 
+static uint32_t expression_hash(const struct trie_node *parent, const char *text, size_t len)
+{
+    return child_hash(parent, route_text_hash(text, len)) | EXPRESSION_BIT;
+}
+
 struct expression_node *route_expression(const struct route_set *set,
                                          const struct trie_node *parent, const char *text,
                                          size_t len)
 {
-    uint32_t hash = child_hash(parent, route_text_hash(text, len)) | EXPRESSION_BIT;
-
-    return (struct expression_node *)(void *)find_node(set, parent, text, len, hash);
+    return (struct expression_node *)(void *)find_node(set, parent, text, len,
+                                                       expression_hash(parent, text, len));
 }
 
 static void grow_buckets(struct route_set *set)
@@ -83,7 +87,7 @@ static void grow_buckets(struct route_set *set)
     set->bucket_count = count;
 }
 
-static void link_node(struct route_set *set, struct trie_node *node, const struct trie_node *parent,
+static void link_node(struct route_set *set, struct trie_node *node, struct trie_node *parent,
                       const char *text, size_t len, uint32_t hash)
 {
     struct trie_node **bucket;
@@ -91,16 +95,17 @@ static void link_node(struct route_set *set, struct trie_node *node, const struc
     if (set->node_count++ >= set->bucket_count) {
         grow_buckets(set);
     }
+    parent->is_parent = 1;
     node->parent = parent;
     node->text = text;
-    node->len = (uint32_t)len;
+    node->len = (uint32_t)len & 0x7fffffffu;
     node->hash = hash;
     bucket = bucket_of(set, hash);
     node->chain = *bucket;
     *bucket = node;
 }
 
-static struct trie_node *add_child(struct route_set *set, const struct trie_node *parent,
+static struct trie_node *add_child(struct route_set *set, struct trie_node *parent,
                                    const char *text, size_t len)
 {
     uint32_t hash = child_hash(parent, route_text_hash(text, len));
@@ -142,32 +147,39 @@ static struct regex *shared_regex(struct route_set *set, const struct route_def 
     return regex;
 }
 
+static struct regex *segment_regex(struct route_set *set, const struct route_def *def,
+                                   const struct segment *segment, struct diags *diags)
+{
+    const char *last = set->last_regex ? regex_text(set->last_regex) : "";
+
+    if (strncmp(last, segment->text, segment->len) != 0 || last[segment->len] != '\0') {
+        set->last_regex = shared_regex(set, def, segment->text, segment->len, REGEX_WHOLE, diags);
+    }
+    return set->last_regex;
+}
+
 static struct trie_node *add_expression(struct route_set *set, struct trie_node *parent,
                                         const struct route_def *def, const struct segment *segment,
                                         struct diags *diags)
 {
-    struct expression_node *node = route_expression(set, parent, segment->text, segment->len);
-    struct expression_list *list = parent->expressions;
-    struct regex *regex;
-    uint32_t hash;
+    uint32_t hash = expression_hash(parent, segment->text, segment->len);
+    struct trie_node *found = find_node(set, parent, segment->text, segment->len, hash);
+    struct regex *regex = found ? NULL : segment_regex(set, def, segment, diags);
+    struct expression_node *node;
 
-    if (node) {
-        return &node->node;
-    }
-    regex = shared_regex(set, def, segment->text, segment->len, REGEX_WHOLE, diags);
     if (regex == NULL) {
-        return NULL;
+        return found;
     }
     node = apr_pcalloc(set->pool, sizeof(*node));
     node->regex = regex;
     node->order = def->order;
-    hash = child_hash(parent, route_text_hash(segment->text, segment->len)) | EXPRESSION_BIT;
     link_node(set, &node->node, parent, segment->text, segment->len, hash);
-    if (list == NULL) {
-        list = parent->expressions = apr_pcalloc(set->pool, sizeof(*list));
+    node->next = node;
+    if (parent->last_expr) {
+        node->next = parent->last_expr->next;
+        parent->last_expr->next = node;
     }
-    *(list->last ? &list->last->next : &list->first) = node;
-    list->last = node;
+    parent->last_expr = node;
     return &node->node;
 }
 

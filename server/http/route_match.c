@@ -120,9 +120,15 @@ static bool walk_value(struct walk *w, struct place next, unsigned depth)
     return false;
 }
 
-static const struct expression_node *expressions_of(const struct trie_node *node)
+static const struct expression_node *first_expression(const struct trie_node *parent)
 {
-    return node && node->expressions ? node->expressions->first : NULL;
+    return parent && parent->last_expr ? parent->last_expr->next : NULL;
+}
+
+static const struct expression_node *next_expression(const struct trie_node *parent,
+                                                     const struct expression_node *node)
+{
+    return node == parent->last_expr ? NULL : node->next;
 }
 
 /* The child of the other trie with the same expression. */
@@ -130,7 +136,7 @@ static const struct expression_node *same_expression(const struct walk *w,
                                                      const struct trie_node *parent,
                                                      const struct expression_node *node)
 {
-    return parent && parent->expressions
+    return parent && parent->last_expr
                ? route_expression(w->set, parent, node->node.text, node->node.len)
                : NULL;
 }
@@ -140,8 +146,8 @@ static const struct expression_node *same_expression(const struct walk *w,
 static bool walk_expressions(struct walk *w, struct place at, unsigned depth)
 {
     const struct part *part = &w->parts[depth];
-    const struct expression_node *own = expressions_of(at.own);
-    const struct expression_node *main = expressions_of(at.main);
+    const struct expression_node *own = first_expression(at.own);
+    const struct expression_node *main = first_expression(at.main);
 
     while (own || main) {
         bool is_own = main == NULL || (own && own->order < main->order);
@@ -151,10 +157,10 @@ static bool walk_expressions(struct walk *w, struct place at, unsigned depth)
         struct place next = { is_own ? &node->node : below, is_own ? below : &node->node };
 
         if (is_own) {
-            own = own->next;
+            own = next_expression(at.own, own);
         }
         else {
-            main = main->next;
+            main = next_expression(at.main, main);
         }
         if ((other == NULL || node->order < other->order) &&
             regex_match(w->scratch, node->regex, part->text, part->len) &&

@@ -57,11 +57,12 @@ struct trie_node {
     struct trie_node *chain; /* of the hash table */
     const struct trie_node *parent;
     const char *text; /* a literal, or an expression */
-    uint32_t len;
+    uint32_t len : 31;
+    uint32_t is_parent : 1; /* of a literal or an expression */
     uint32_t hash;
-    struct expression_list *expressions; /* {x:re} below; NULL none */
-    struct trie_node *any;               /* {x} below */
-    struct route_def *end, *tail;        /* patterns that end here, or by {x...} */
+    struct expression_node *last_expr; /* {x:re} below, a ring; NULL none */
+    struct trie_node *any;             /* {x} below */
+    struct route_def *end, *tail;      /* patterns that end here, or by {x...} */
 };
 
 /* A node that is reached by an expression. In the hash table it stands under
@@ -69,14 +70,10 @@ struct trie_node {
 struct expression_node {
     struct trie_node node; /* first */
     struct regex *regex;
-    struct expression_node *next; /* in file order */
+    struct expression_node *next; /* in file order; the first behind the last */
     unsigned order;               /* of the line that brought it first */
 };
 enum { EXPRESSION_BIT = 1 };
-
-struct expression_list {
-    struct expression_node *first, *last;
-};
 
 struct route_table {
     struct trie_node root;
@@ -91,6 +88,7 @@ struct route_set {
     unsigned count;
     const char *methods[ROUTE_METHODS_MAX];
     int method_count;
+    struct regex *last_regex;   /* of REGEX_WHOLE, taken last: neighbouring lines often share one */
     apr_hash_t *expressions[2]; /* by enum regex_mode: text -> struct regex * */
     apr_hash_t *regex_routes;   /* text, section and server -> the last struct route_def * */
 };
