@@ -168,10 +168,12 @@ const char *diag_stage_name(enum diag_stage stage)
 
 enum diag_stage diags_stage(const struct diags *d)
 {
+    enum diag_stage stage = DIAG_STAGES;
+
     for (const struct diag *e = d->first; e; e = e->next) {
-        if (e->severity == DIAG_ERROR) {
-            return e->stage;
+        if (e->severity == DIAG_ERROR && e->stage < stage) {
+            stage = e->stage;
         }
     }
-    return DIAG_CONFIG;
+    return stage < DIAG_STAGES ? stage : DIAG_CONFIG;
 }

@@ -48,7 +48,7 @@ void diag_set_excerpt(struct diag *entry, const char *excerpt, apr_pool_t *pool)
 void diags_append(struct diags *to, const struct diags *from);
 /* "config", "build", "load", "start" */
 const char *diag_stage_name(enum diag_stage stage);
-/* The stage of the first error. */
+/* The earliest stage that has an error. */
 enum diag_stage diags_stage(const struct diags *d);
 
 /* As text for a person: file:line:column: error: words, excerpt; the compiler's

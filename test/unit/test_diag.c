@@ -145,7 +145,7 @@ static void what_was_written_is_read_back(void **state)
     assert_string_equal(diags_text(in, true, pool), diags_text(out, true, pool));
     assert_int_equal(in->errors, 2);
     assert_int_equal(in->warnings, 1);
-    assert_int_equal(diags_stage(in), DIAG_LOAD);
+    assert_int_equal(diags_stage(in), DIAG_BUILD);
     assert_int_equal(in->last->stage, DIAG_BUILD);
     (void)close(fd);
 }
