@@ -137,7 +137,7 @@ struct request_source {
 };
 
 /* From a free list of the calling worker (loop's thread alone), or new; q->head is
- * initialised. NULL where there is no memory. */
+ * initialised, q->pub.server is NULL until it is known. NULL where there is no memory. */
 struct request *request_take(struct http_app *app);
 /* Everything that begins with the head: server by Host (421 where TLS forbids
  * it), path decoded and normalised, location, limits, route. q->head is

@@ -120,6 +120,7 @@ struct request *request_take(struct http_app *app)
     }
     if (q) {
         h1_head_init(&q->head, q->fields, H1_FIELDS_MAX);
+        q->pub.server = NULL;
     }
     return q;
 }
