@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { DIGITS_SAFE = 18 }; /* a number of so many digits fits */
+
 /* clang-format off */
 const unsigned char http_char_bits[256] = {
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
@@ -27,27 +29,33 @@ const unsigned char http_char_bits[256] = {
 };
 /* clang-format on */
 
-/* Eight bytes at a time: a byte below 0x20 borrows from its high bit when 0x20
- * is subtracted; HTAB is allowed and sends the word to the slow check. */
-bool http_text_clean(const char *text, size_t len)
+/* Eight bytes at once: a byte below 0x20 borrows from its high bit when 0x20 is
+ * subtracted, and so does DEL when it was turned into zero. HTAB is in it too. */
+static bool word_is_suspect(const char *text)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     uint64_t word, deletes;
+
+    memcpy(&word, text, sizeof(word));
+    deletes = word ^ (ones * 0x7f);
+    return (((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs;
+}
+
+bool http_text_clean(const char *text, size_t len)
+{
+    const size_t step = sizeof(uint64_t);
     size_t at = 0;
 
-    for (; at + sizeof(word) <= len; at += sizeof(word)) {
-        memcpy(&word, text + at, sizeof(word));
-        deletes = word ^ (ones * 0x7f);
-        if ((((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs) {
-            break;
-        }
+    if (len < step) {
+        return http_all(text, len, CHAR_TEXT);
     }
-    for (; at < len; at++) {
-        if (!http_is(text[at], CHAR_TEXT)) {
-            return false;
-        }
+    while (len - at >= step && !word_is_suspect(text + at)) {
+        at += step;
     }
-    return true;
+    if (len - at < step && !word_is_suspect(text + len - step)) {
+        return true;
+    }
+    return http_all(text + at, len - at, CHAR_TEXT);
 }
 
 bool http_all(const char *text, size_t len, unsigned bits)
@@ -106,14 +114,16 @@ bool http_decimal(const char *text, size_t len, int64_t *value)
 {
     int64_t sum = 0;
 
-    if (len == 0) {
+    if (len == 0 || !http_all(text, len, CHAR_DIGIT)) {
         return false;
     }
     for (size_t at = 0; at < len; at++) {
-        if (!http_is(text[at], CHAR_DIGIT) || sum > (INT64_MAX - (text[at] - '0')) / 10) {
+        int digit = text[at] - '0';
+
+        if (at >= DIGITS_SAFE && sum > (INT64_MAX - digit) / 10) {
             return false;
         }
-        sum = sum * 10 + (text[at] - '0');
+        sum = sum * 10 + digit;
     }
     *value = sum;
     return true;

@@ -62,9 +62,12 @@ static void open_request(struct request *q, const struct request_source *source,
 /* The method has no NUL behind it; the common ones need no copy. */
 static const char *method_text(const struct request *q)
 {
-    static const char *const common[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS" };
+    static const char *const common[] = { "POST", "HEAD", "PUT", "DELETE", "OPTIONS" };
     const struct h1_head *head = &q->head;
 
+    if (head->method_len == 3 && memcmp(head->method, "GET", 3) == 0) {
+        return "GET";
+    }
     for (size_t n = 0; n < sizeof(common) / sizeof(*common); n++) {
         if (strncmp(common[n], head->method, head->method_len) == 0 &&
             common[n][head->method_len] == '\0') {
@@ -81,7 +84,7 @@ static void read_head(struct request *q)
 
     r->the_request = head->request_line;
     r->method = method_text(q);
-    r->header_only = strcmp(r->method, "HEAD") == 0;
+    r->header_only = head->method_len == 4 && memcmp(head->method, "HEAD", 4) == 0;
     r->proto_num = head->proto_num;
     r->protocol = head->proto_num == 1000 ? "HTTP/1.0" : "HTTP/1.1";
     for (unsigned n = 0; n < head->field_count; n++) {
