@@ -164,7 +164,6 @@ static void add_targets(struct http_app *app, struct http_server_conf *conf,
 
             target->file = find_file(app->access_logs, fd, log->path);
             target->format = format;
-            app->logs_local |= format->uses_local;
         }
     }
 }

@@ -5,8 +5,8 @@
  * address with the port, then any; else the main server. Hosts with the same address
  * and port form a set, in file order, whose first is its default.
  *
- * Nearly always a listener leads to one set whatever the local address, so that
- * is settled beforehand, and the kernel is never asked for the address.
+ * Nearly always a listener leads to one set whatever the local address: that is settled
+ * beforehand.
  */
 #include "http/hosts.h"
 
@@ -21,9 +21,9 @@
 #include "http/parts.h"
 
 struct host_listener {
-    bool needs_local;
+    bool by_address;
     int port;
-    const struct host_table *hosts; /* where !needs_local */
+    const struct host_table *hosts; /* where !by_address */
 };
 
 enum { FIRST_BUCKETS = 16 };
@@ -299,7 +299,7 @@ static void settle_listener(struct host_listener *to, const struct host_map *map
     const struct sockaddr *bound = (const struct sockaddr *)(const void *)&from->addr;
 
     if (set_sockaddr(&address, bound) && address.family == AF_UNSPEC) {
-        to->needs_local = has_addresses(map, bound->sa_family, address.port);
+        to->by_address = has_addresses(map, bound->sa_family, address.port);
     }
     to->port = address.port;
     to->hosts = best_set(map, &address);
@@ -325,18 +325,13 @@ void hosts_finish(struct http_app *app)
     }
 }
 
-bool http_needs_local(const struct http_app *app, int listener)
-{
-    return app->by_listener[listener].needs_local || app->logs_local;
-}
-
 const struct host_table *http_hosts(const struct http_app *app, int listener,
                                     const struct sockaddr *local)
 {
     const struct host_listener *from = &app->by_listener[listener];
     struct host_address address;
 
-    if (!from->needs_local || local == NULL || !set_sockaddr(&address, local)) {
+    if (!from->by_address || local == NULL || !set_sockaddr(&address, local)) {
         return from->hosts;
     }
     address.port = from->port;

@@ -40,8 +40,7 @@ struct http_app {
     ins_module **modules;
     /* by phase, ordered; hooks[p][n].run == NULL ends it; NULL where a phase has none */
     struct phase_hook *hooks[INS_PHASE_COUNT];
-    bool any_hooks;  /* in a phase up to handler */
-    bool logs_local; /* an access log tells of the local address */
+    bool any_hooks; /* in a phase up to handler */
     const struct listener_set *listeners;
     struct host_listener *by_listener; /* one an entry of listeners */
     struct host_map *hosts;
@@ -79,10 +78,8 @@ void http_app_dump(const struct http_app *app);
 
 /* ---- Finding (worker) ------------------------------------------------- */
 
-/* The hosts behind a listener. local is the connection's own address; it may
- * be NULL where http_needs_local() is false for that listener: neither a host nor
- * an access log asks for it. */
-bool http_needs_local(const struct http_app *app, int listener);
+/* The hosts behind a listener. local is the connection's own address, NULL on a unix
+ * socket. */
 const struct host_table *http_hosts(const struct http_app *app, int listener,
                                     const struct sockaddr *local);
 /* By Host or SNI (any case, no port, no trailing dot); the default where name

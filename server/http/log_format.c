@@ -210,7 +210,7 @@ static const char *read_directive(const char *text, struct log_item *item, const
 struct log_format *log_format_compile(const char *text, const char **error, apr_pool_t *pool)
 {
     apr_array_header_t *items = apr_array_make(pool, 16, sizeof(struct log_item));
-    struct log_format *format = apr_pcalloc(pool, sizeof(*format));
+    struct log_format *format = apr_palloc(pool, sizeof(*format));
 
     *error = NULL;
     while (*text) {
@@ -230,7 +230,6 @@ struct log_format *log_format_compile(const char *text, const char **error, apr_
         if (*error) {
             return NULL;
         }
-        format->uses_local |= log_item_uses_local(item);
     }
     format->count = items->nelts;
     format->items = (struct log_item *)(void *)items->elts;

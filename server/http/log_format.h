@@ -37,7 +37,6 @@ struct log_item {
 struct log_format {
     int count;
     struct log_item *items;
-    bool uses_local; /* the connection's local address */
 };
 
 /* NULL, or what is wrong with it. */
@@ -54,7 +53,6 @@ size_t log_format_write(const struct log_format *format, struct request *q, apr_
  * in {}, or NULL. Words where it is wrong. */
 const char *log_item_choose(struct log_item *item, const char *letter, size_t len,
                             apr_pool_t *pool);
-bool log_item_uses_local(const struct log_item *item);
 const char *log_item_choose_time(struct log_item *item, apr_pool_t *pool);
 
 void log_put(struct log_out *out, const char *text, size_t len);

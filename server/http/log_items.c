@@ -353,8 +353,3 @@ const char *log_item_choose(struct log_item *item, const char *letter, size_t le
     }
     return apr_psprintf(pool, "%%%.*s is unknown", (int)len, letter);
 }
-
-bool log_item_uses_local(const struct log_item *item)
-{
-    return item->write == local_address || (item->write == port && item->choice == 'l');
-}

@@ -262,24 +262,6 @@ static void lines_reach_the_logs_of_their_host(void **state)
     assert_int_equal(error_fd(&http, 2), logs->list[2].fd);
 }
 
-static void the_local_address_is_asked_for_where_a_log_tells_it(void **state)
-{
-    static const struct {
-        const char *format;
-        bool needed;
-    } cases[] = {
-        { "%h %p", false }, { "%A", true }, { "%{local}p", true }, { "%{remote}p", false }
-    };
-    struct log_set *logs = make_logs(*state);
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const char *text = apr_psprintf(*state, "CustomLog a \"%s\"\n", cases[i].format);
-        struct http_case http = http_good(*state, text, "0.0.0.0:80", NULL, logs);
-
-        assert_int_equal(http_needs_local(http.app, 0), cases[i].needed);
-    }
-}
-
 static void only_whole_lines_are_written(void **state)
 {
     enum { LINES = 5000 };
@@ -365,7 +347,6 @@ int main(void)
         cmocka_unit_test(a_process_and_its_threads_are_named),
         cmocka_unit_test(an_empty_request_has_dashes),
         cmocka_unit_test(lines_reach_the_logs_of_their_host),
-        cmocka_unit_test(the_local_address_is_asked_for_where_a_log_tells_it),
         cmocka_unit_test(only_whole_lines_are_written),
         cmocka_unit_test(a_line_longer_than_the_buffer_is_cut),
         cmocka_unit_test(a_wrong_log_is_named_with_its_line),

@@ -149,19 +149,6 @@ static void the_best_host_answers(void **state)
     }
 }
 
-static void the_local_address_is_asked_for_only_where_it_matters(void **state)
-{
-    struct http_case http = http_good(
-        *state, HOST("10.0.0.1:80", "ServerName a\n") HOST("[::2]:84 *:81", "ServerName b\n"),
-        listeners, NULL, NULL);
-
-    assert_true(http_needs_local(http.app, ANY_80));
-    assert_false(http_needs_local(http.app, DUAL_81));
-    assert_false(http_needs_local(http.app, LOCAL_82));
-    assert_false(http_needs_local(http.app, UNIX_4));
-    assert_false(http_needs_local(http.app, ANY_84)); /* IPv6 cannot come there */
-}
-
 static void ten_thousand_hosts_are_found(void **state)
 {
     enum { COUNT = 10000 };
@@ -311,7 +298,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_host_answers),
-        cmocka_unit_test(the_local_address_is_asked_for_only_where_it_matters),
         cmocka_unit_test(ten_thousand_hosts_are_found),
         cmocka_unit_test(names_that_are_none_find_the_default),
         cmocka_unit_test(a_wrong_host_or_setting_is_named_with_its_line),
