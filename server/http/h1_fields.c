@@ -138,15 +138,15 @@ static bool note_upgrade(struct h1_head *head, struct h1_field *field, const cha
 }
 
 static const struct known_field {
-    const char *name;
+    const char *name, *usual; /* as most clients write it */
     bool (*note)(struct h1_head *head, struct h1_field *field, const char *value);
 } known_by_length[] = {
-    [4] = { "host", note_host },
-    [6] = { "expect", note_expect },
-    [7] = { "upgrade", note_upgrade },
-    [10] = { "connection", note_connection },
-    [14] = { "content-length", note_content_length },
-    [17] = { "transfer-encoding", note_transfer_encoding },
+    [4] = { "host", "Host", note_host },
+    [6] = { "expect", "Expect", note_expect },
+    [7] = { "upgrade", "Upgrade", note_upgrade },
+    [10] = { "connection", "Connection", note_connection },
+    [14] = { "content-length", "Content-Length", note_content_length },
+    [17] = { "transfer-encoding", "Transfer-Encoding", note_transfer_encoding },
 };
 
 static bool note_field(struct h1_head *head, struct h1_field *field, const char *buf)
@@ -158,7 +158,8 @@ static bool note_field(struct h1_head *head, struct h1_field *field, const char 
         return true;
     }
     known = &known_by_length[field->name_len];
-    if (!known->note || !http_same_word(buf + field->name_at, field->name_len, known->name)) {
+    if (!known->note || (memcmp(buf + field->name_at, known->usual, field->name_len) != 0 &&
+                         !http_same_word(buf + field->name_at, field->name_len, known->name))) {
         return true;
     }
     return known->note(head, field, buf + field->value_at);

@@ -64,9 +64,15 @@ static bool reg_name(const char *text, size_t len)
 
 static bool port_valid(const char *text, size_t len)
 {
-    int64_t port = 0;
+    int port = 0;
 
-    return len == 0 || (http_decimal(text, len, &port) && port <= PORT_MAX);
+    for (size_t at = 0; at < len && port <= PORT_MAX; at++) {
+        if (!http_is(text[at], CHAR_DIGIT)) {
+            return false;
+        }
+        port = port * 10 + (text[at] - '0');
+    }
+    return port <= PORT_MAX;
 }
 
 bool h1_host_valid(const char *host, size_t len, size_t *host_only)

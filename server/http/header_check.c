@@ -75,8 +75,10 @@ void ins_set_type(ins_request *r, const char *type)
 {
     struct request *q = request_of(r);
 
-    if (type && http_text_clean(type, strlen(type))) {
-        r->content_type = q->safe_type = apr_pstrdup(r->pool, type);
+    size_t len = type ? strlen(type) : 0;
+
+    if (type && http_text_clean(type, len)) {
+        r->content_type = q->safe_type = apr_pstrmemdup(r->pool, type, len);
     }
     else {
         refuse_field(q, "Content-Type", type);

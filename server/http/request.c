@@ -26,7 +26,7 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
     if (!log_enabled(LOG_PART, level)) {
         return;
     }
-    snprintf(client, sizeof(client), "%s:%d", q->client_ip, q->conn.client_port);
+    snprintf(client, sizeof(client), "%s:%d", q->client_ip.text, q->conn.client_port);
     va_start(args, format);
     log_vline(http_server_conf(q->pub.server)->error_log_fd, tag, LOG_PART, level, client, format,
               args);
@@ -56,7 +56,6 @@ static void open_request(struct request *q, const struct request_source *source,
     r->protocol = "HTTP/1.1";
     r->proto_num = 1001;
     request_read_peer(q, source);
-    choose_server(q, http_find_server(source->hosts, NULL, 0));
 }
 
 /* The method has no NUL behind it; the common ones need no copy. */
@@ -92,8 +91,8 @@ static void read_head(struct request *q)
     }
 }
 
-/* r->hostname from host[:port]: lower case, no port, no final dot. */
-static void read_hostname(struct request *q)
+/* r->hostname: lower case, no port, no final dot. Its length, 0: there is none. */
+static size_t read_hostname(struct request *q)
 {
     size_t len = q->head.host ? q->head.host_name_len : 0;
     char *name;
@@ -102,7 +101,7 @@ static void read_hostname(struct request *q)
         len--;
     }
     if (len == 0) {
-        return;
+        return 0;
     }
     name = apr_palloc(q->pub.pool, len + 1);
     for (size_t n = 0; n < len; n++) {
@@ -110,31 +109,25 @@ static void read_hostname(struct request *q)
     }
     name[len] = '\0';
     q->pub.hostname = name;
-}
-
-static int misdirected(struct request *q, const char *why)
-{
-    q->why = why;
-    return 421;
+    return len;
 }
 
 static int find_server(struct request *q, const struct request_source *source)
 {
-    ins_server *s;
+    size_t len = read_hostname(q);
+    ins_server *s = http_find_server(source->hosts, q->pub.hostname, len);
 
-    read_hostname(q);
-    if (q->head.scheme == H1_HTTPS && !source->secure) {
-        return misdirected(q, "https target on a connection without TLS");
-    }
-    if (!q->pub.hostname) {
-        return INS_OK;
-    }
-    s = http_find_server(source->hosts, q->pub.hostname, strlen(q->pub.hostname));
-    if (source->sni_server && source->compatible && s != source->sni_server &&
-        !source->compatible(source->sni_server, s)) {
-        return misdirected(q, "Host asks for a server whose TLS settings are others");
-    }
     choose_server(q, s);
+    if (q->head.scheme == H1_HTTPS && !source->secure) {
+        q->why = "https target on a connection without TLS";
+        return 421;
+    }
+    if (len > 0 && source->sni_server && source->compatible && s != source->sni_server &&
+        !source->compatible(source->sni_server, s)) {
+        choose_server(q, source->sni_server);
+        q->why = "Host asks for a server whose TLS settings are others";
+        return 421;
+    }
     return INS_OK;
 }
 
@@ -177,6 +170,7 @@ int request_begin(struct request *q, const struct request_source *source,
 
     open_request(q, source, io, owner);
     if (q->head.status) {
+        choose_server(q, http_find_server(source->hosts, NULL, 0));
         return refused_head(q);
     }
     read_head(q);

@@ -56,10 +56,16 @@ struct request_io {
     const char *(*tls_variable)(struct request *q, const char *name);
 };
 
+struct address_text {
+    uint32_t v4; /* what it says, 0: something else */
+    char text[48];
+};
+
 /* A table that is emptied for the next request. */
 struct lasting_table {
     apr_table_t *table;
-    char *elts; /* its first array */
+    apr_array_header_t *array; /* what it consists of */
+    char *elts;                /* the first */
     int nalloc;
 };
 
@@ -83,9 +89,8 @@ struct request {
     void *owner; /* the worker's connection */
 
     struct h1_head head;
-    char client_ip[48], local_ip[48];
-    uint32_t peer_v4; /* what client_ip says, 0: something else */
-    const char *why;  /* it was refused: words for log and error page */
+    struct address_text client_ip, local_ip;
+    const char *why; /* it was refused: words for log and error page */
 
     struct route_match match;
     struct pair_list *query, *form, *cookies; /* parsed on first use */

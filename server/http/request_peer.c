@@ -50,39 +50,35 @@ static int write_address(char *out, size_t size, const struct sockaddr *addr)
     }
 }
 
-/* Requests come in runs from one address. */
-static int write_peer(struct request *q, const struct sockaddr *addr)
+/* Requests come in runs from one address, to one address. Returns the port. */
+static int write_once(struct address_text *into, const struct sockaddr *addr)
 {
     const void *any = addr;
     const struct sockaddr_in *v4 = any;
+    uint32_t key = addr && addr->sa_family == AF_INET ? v4->sin_addr.s_addr : 0;
 
-    if (addr && addr->sa_family == AF_INET) {
-        if (v4->sin_addr.s_addr == q->peer_v4) {
-            return ntohs(v4->sin_port);
-        }
-        q->peer_v4 = v4->sin_addr.s_addr;
+    if (key != 0 && key == into->v4) {
+        return ntohs(v4->sin_port);
     }
-    else {
-        q->peer_v4 = 0;
-    }
-    return write_address(q->client_ip, sizeof(q->client_ip), addr);
+    into->v4 = key;
+    return write_address(into->text, sizeof(into->text), addr);
 }
 
 void request_read_peer(struct request *q, const struct request_source *source)
 {
     ins_connection *c = &q->conn;
 
-    c->client_port = write_peer(q, source->peer);
-    c->client_ip = q->client_ip;
+    c->client_port = write_once(&q->client_ip, source->peer);
+    c->client_ip = q->client_ip.text;
     c->local_ip = NULL;
     c->local_port = 0;
     if (source->local) {
-        c->local_port = write_address(q->local_ip, sizeof(q->local_ip), source->local);
-        c->local_ip = q->local_ip;
+        c->local_port = write_once(&q->local_ip, source->local);
+        c->local_ip = q->local_ip.text;
     }
     c->secure = source->secure;
     c->keepalives = source->keepalives;
     c->id = source->id;
     q->pub.connection = c;
-    q->pub.useragent_ip = q->client_ip;
+    q->pub.useragent_ip = c->client_ip;
 }

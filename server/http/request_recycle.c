@@ -21,29 +21,24 @@ static struct {
     int count;
 } free_list;
 
-/* The array that a table consists of; apr_table_elts() shows it read-only. */
-static apr_array_header_t *array_of(const struct lasting_table *t)
-{
-    return (apr_array_header_t *)(uintptr_t)apr_table_elts(t->table);
-}
-
+/* apr_table_elts() shows the array that a table consists of, read-only; its pool is
+ * where the table copies to. */
 static void make_table(struct request *q, struct lasting_table *t, int size)
 {
     t->table = apr_table_make(q->lasting, size);
-    t->elts = array_of(t)->elts;
-    t->nalloc = array_of(t)->nalloc;
+    t->array = (apr_array_header_t *)(uintptr_t)apr_table_elts(t->table);
+    t->array->pool = q->pub.pool;
+    t->elts = t->array->elts;
+    t->nalloc = t->array->nalloc;
 }
 
-/* A table outlives requests, but what is copied into it, and a larger array, must not:
- * they come from the request's pool, and the first array returns. */
-static apr_table_t *empty_table(struct request *q, struct lasting_table *t)
+/* A table outlives requests, but what is copied into it, and a larger array, do not:
+ * they came from the request's pool, and the first array returns. */
+static apr_table_t *empty_table(struct lasting_table *t)
 {
-    apr_array_header_t *array = array_of(t);
-
     apr_table_clear(t->table);
-    array->pool = q->pub.pool;
-    array->elts = t->elts;
-    array->nalloc = t->nalloc;
+    t->array->elts = t->elts;
+    t->array->nalloc = t->nalloc;
     return t->table;
 }
 
@@ -82,7 +77,7 @@ static struct request *new_request(struct http_app *app)
         return NULL;
     }
     q->app = app;
-    q->peer_v4 = 0;
+    q->client_ip.v4 = q->local_ip.v4 = 0;
     make_lasting(q);
     return q;
 }
@@ -145,11 +140,11 @@ static void reset_public(struct request *q)
 
     memset(r, 0, sizeof(*r));
     r->pool = pool;
-    r->headers_in = empty_table(q, &q->tables[0]);
-    r->headers_out = empty_table(q, &q->tables[1]);
-    r->err_headers_out = empty_table(q, &q->tables[2]);
-    r->subprocess_env = empty_table(q, &q->tables[3]);
-    r->notes = empty_table(q, &q->tables[4]);
+    r->headers_in = empty_table(&q->tables[0]);
+    r->headers_out = empty_table(&q->tables[1]);
+    r->err_headers_out = empty_table(&q->tables[2]);
+    r->subprocess_env = empty_table(&q->tables[3]);
+    r->notes = empty_table(&q->tables[4]);
     r->request_config = memset(q->config_slots, 0, slots);
 }
 

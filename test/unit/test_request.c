@@ -699,6 +699,28 @@ static void keep_alive_ends_at_its_maximum(void **state)
     driver_free(&d);
 }
 
+/* Tables grow into the request's pool, and are as new for the next request. */
+static void many_fields_leave_nothing_behind(void **state)
+{
+    char in[4000] = "";
+    struct driver d = { .app = plain_app };
+    const char *second;
+
+    (void)state;
+    strcat(in, "GET /facts HTTP/1.1\r\n" H);
+    for (int n = 0; n < 90; n++) {
+        sprintf(in + strlen(in), "X-Field-%d: value\r\n", n);
+    }
+    strcat(in, "X-Many: last\r\n\r\nGET /facts HTTP/1.1\r\n" H "\r\n");
+    driver_serve(&d, in, strlen(in));
+    assert_non_null(strstr(d.out, "|last|"));
+    second = strstr(strstr(d.out, "|last|"), "HTTP/1.1 200");
+    assert_non_null(second);
+    assert_non_null(strstr(second, "|-|"));
+    assert_null(strstr(second, "last"));
+    driver_free(&d);
+}
+
 static void draining_closes(void **state)
 {
     struct wire_case c = { "draining", "GET / HTTP/1.1\r\n" H END, CLOSE, 1 };
@@ -795,6 +817,7 @@ int main(void)
         cmocka_unit_test(reading_fails_with_a_status),
         cmocka_unit_test(a_long_unread_body_closes),
         cmocka_unit_test(keep_alive_ends_at_its_maximum),
+        cmocka_unit_test(many_fields_leave_nothing_behind),
         cmocka_unit_test(draining_closes),
         cmocka_unit_test(tls_servers_are_not_mixed),
         cmocka_unit_test(redirects_are_safe),
