@@ -278,7 +278,7 @@ static bool collect(struct request *q, size_t max)
     data[len] = '\0';
     q->body_data = data;
     q->body_len = q->body_cap = len;
-    q->body_whole = q->body.done;
+    q->body_whole = q->body.done && q->body_status == INS_OK;
     return q->body_whole;
 }
 

@@ -261,6 +261,9 @@ static const char config[] = "ServerName main.example\n"
                              "Route GET /decline decline\n"
                              "Route POST /small/echo echo\n"
                              "Route POST /small/slurp slurp\n"
+                             "Route POST /medium/echo echo\n"
+                             "Route POST /medium/slurp slurp\n"
+                             "<Location /medium>\nLimitRequestBody 100000\n</Location>\n"
                              "<Location /small>\nLimitRequestBody 10\n</Location>\n"
                              "<VirtualHost *>\nServerName first.example\n</VirtualHost>\n"
                              "<VirtualHost *>\nServerName other.example\nKeepAlive Off\n"
@@ -579,6 +582,28 @@ static void bodies_of_any_size_are_read_whole(void **state)
     }
 }
 
+/* However it is read, and whether or not its end came with the byte that was too many. */
+static void a_streamed_body_keeps_to_its_limit(void **state)
+{
+    static const size_t sizes[] = { 100000, 100001, 110000, 300000 };
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(sizes) / sizeof(*sizes) * 8; n++) {
+        char *body = chunked_text(sizes[n / 8], 10000), *in = room(strlen(body) + 200);
+        struct driver d = { .app = plain_app, .step = n % 4 * 5000 };
+        const char *status = sizes[n / 8] > 100000 ? "HTTP/1.1 413 " : "HTTP/1.1 200 ";
+
+        sprintf(in, "POST /medium/%s HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n%s",
+                n / 4 % 2 ? "echo" : "slurp", body);
+        driver_serve(&d, in, strlen(in));
+        assert_memory_equal(d.out, status, strlen(status));
+        assert_int_equal(d.closed, sizes[n / 8] > 100000);
+        driver_free(&d);
+        free(in);
+        free(body);
+    }
+}
+
 /* The body of an answer, chunks undone; *len its length. */
 static char *body_of(const char *out, size_t out_len, size_t *len)
 {
@@ -812,6 +837,7 @@ int main(void)
         cmocka_unit_test(hooks_decide),
         cmocka_unit_test(continue_is_sent_before_the_body),
         cmocka_unit_test(bodies_of_any_size_are_read_whole),
+        cmocka_unit_test(a_streamed_body_keeps_to_its_limit),
         cmocka_unit_test(answers_of_any_size_arrive_whole),
         cmocka_unit_test(a_client_that_vanishes_ends_the_handler),
         cmocka_unit_test(reading_fails_with_a_status),
