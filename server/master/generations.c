@@ -95,11 +95,6 @@ static int kept_descriptors(const struct manifest *manifest, int pair_fd, int *k
 
 __attribute__((noreturn)) static void be_generation(struct master *m, struct launch *launch)
 {
-    int error_log = logs_find(launch->logs, launch->conf->process.error_log);
-
-    if (error_log >= 0) {
-        log_set_fd(error_log);
-    }
     m->ops->run(launch);
     _exit(EXIT_FAILURE);
 }

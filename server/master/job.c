@@ -123,9 +123,11 @@ enum build_next job_read_and_plan(struct master *m, struct job *job)
 {
     struct diags *diags = job->outcome->diags;
     struct manifest *manifest = manifest_read(m, diags);
-    unsigned scan_errors = diags->errors;
 
     job->manifest = manifest;
+    /* Then all of it is tried none the less, so that one run tells everything
+     * that is wrong, unknown directives of modules too. */
+    job->text_is_wrong = diags->errors > 0;
     if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
         return BUILD_FAILED; /* no text at all */
     }
@@ -138,14 +140,9 @@ enum build_next job_read_and_plan(struct master *m, struct job *job)
     }
     manifest->builds = builder_plan(m->builder, manifest->conf, manifest->build_dir,
                                     include_directory(), diags, manifest->pool);
-    /* A text that is wrong is reported whole and at once: the rest of it is
-     * checked with what is built already, not after minutes of compiling. */
-    if (scan_errors > 0) {
-        return BUILD_NOT_NEEDED;
-    }
     if (manifest->builds->needed == 0) {
         outcome_count_builds(job->outcome, manifest->builds);
-        return diags->errors > 0 ? BUILD_FAILED : BUILD_NOT_NEEDED;
+        return diags->errors == 0 || job->text_is_wrong ? BUILD_NOT_NEEDED : BUILD_FAILED;
     }
     return start_builder(m, job) ? BUILD_RUNNING : BUILD_FAILED;
 }
@@ -162,5 +159,5 @@ bool job_build_finish(struct master *m, struct job *job)
                             job->outcome->diags, manifest->pool);
     outcome_count_builds(job->outcome, manifest->builds);
     /* A source that is missing was reported by the plan. */
-    return failed == 0 && job->outcome->diags->errors == 0;
+    return job->text_is_wrong || (failed == 0 && job->outcome->diags->errors == 0);
 }

@@ -29,7 +29,7 @@ enum build_next { BUILD_RUNNING, BUILD_NOT_NEEDED, BUILD_FAILED };
 
 /* Config, plan; starts the builder where something must be compiled. */
 enum build_next job_read_and_plan(struct master *m, struct job *job);
-/* The builder is done or was killed: false where a module failed. */
+/* The builder is done or was killed: false where the job ends here. */
 bool job_build_finish(struct master *m, struct job *job);
 
 /* ---- the new generation ------------------------------------------------ */

@@ -121,7 +121,8 @@ struct job {
     struct job *next; /* in the queue of checks */
     enum job_kind kind;
     enum job_step step;
-    bool cut; /* restart: the old generation drains with a deadline of now */
+    bool cut;           /* restart: the old generation drains with a deadline of now */
+    bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
     enum launch_dump dump;
     int64_t began_us;
     struct outcome *outcome;
