@@ -116,7 +116,9 @@ int logs_find(const struct log_set *set, const char *path)
 
     (void)apr_pool_create(&pool, NULL);
     key.path = logs_path(set->server_root, path, pool);
-    found = bsearch(&key, set->list, (size_t)set->count, sizeof(*set->list), by_path);
+    found = set->count > 0
+                ? bsearch(&key, set->list, (size_t)set->count, sizeof(*set->list), by_path)
+                : NULL;
     apr_pool_destroy(pool);
     return found ? found->fd : -1;
 }
