@@ -28,7 +28,7 @@ static const char *lower_case(apr_pool_t *pool, const char *text)
 
 static bool is_host_name(const char *text)
 {
-    return *text && strpbrk(text, " \t/?#@,\\\"<>") == NULL;
+    return *text && strpbrk(text, " \t/?#@,\\\"<>") == NULL && (*text == '[' || !strchr(text, ':'));
 }
 
 /* [scheme://]name[:port] */

@@ -13,120 +13,15 @@
 #include "config/conf.h"
 #include "http/route_pattern.h"
 
-uint32_t route_text_hash(const char *text, size_t len)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-    }
-    return hash;
-}
-
-/* The place in the table of a literal below parent; its lowest bit is clear. */
-static uint32_t child_hash(const struct trie_node *parent, uint32_t text_hash)
-{
-    uint32_t hash = (text_hash ^ (uint32_t)((uintptr_t)parent >> 4)) * 0x9e3779b1u;
-
-    return (hash ^ hash >> 15) & ~(uint32_t)EXPRESSION_BIT;
-}
-
-static struct trie_node **bucket_of(const struct route_set *set, uint32_t hash)
-{
-    return &set->buckets[hash >> 1 & (set->bucket_count - 1)];
-}
-
-static struct trie_node *find_node(const struct route_set *set, const struct trie_node *parent,
-                                   const char *text, size_t len, uint32_t hash)
-{
-    struct trie_node *node = parent->is_parent ? *bucket_of(set, hash) : NULL;
-
-    while (node && (node->hash != hash || node->parent != parent || node->len != len ||
-                    memcmp(node->text, text, len) != 0)) {
-        node = node->chain;
-    }
-    return node;
-}
-
-struct trie_node *route_child(const struct route_set *set, const struct trie_node *parent,
-                              const char *text, size_t len, uint32_t text_hash)
-{
-    return find_node(set, parent, text, len, child_hash(parent, text_hash));
-}
-
-static uint32_t expression_hash(const struct trie_node *parent, const char *text, size_t len)
-{
-    return child_hash(parent, route_text_hash(text, len)) | EXPRESSION_BIT;
-}
-
-struct expression_node *route_expression(const struct route_set *set,
-                                         const struct trie_node *parent, const char *text,
-                                         size_t len)
-{
-    return (struct expression_node *)(void *)find_node(set, parent, text, len,
-                                                       expression_hash(parent, text, len));
-}
-
-static void grow_buckets(struct route_set *set)
-{
-    uint32_t count = set->bucket_count * 4;
-    struct trie_node **buckets = apr_pcalloc(set->pool, count * sizeof(struct trie_node *));
-
-    for (uint32_t i = 0; i < set->bucket_count; i++) {
-        struct trie_node *node = set->buckets[i];
-
-        while (node) {
-            struct trie_node *next = node->chain;
-
-            node->chain = buckets[node->hash >> 1 & (count - 1)];
-            buckets[node->hash >> 1 & (count - 1)] = node;
-            node = next;
-        }
-    }
-    set->buckets = buckets;
-    set->bucket_count = count;
-}
-
-static void link_node(struct route_set *set, struct trie_node *node, struct trie_node *parent,
-                      const char *text, size_t len, uint32_t hash)
-{
-    struct trie_node **bucket;
-
-    if (set->node_count++ >= set->bucket_count) {
-        grow_buckets(set);
-    }
-    parent->is_parent = 1;
-    node->parent = parent;
-    node->text = text;
-    node->len = (uint32_t)len & 0x7fffffffu;
-    node->hash = hash;
-    bucket = bucket_of(set, hash);
-    node->chain = *bucket;
-    *bucket = node;
-}
-
-static struct trie_node *add_child(struct route_set *set, struct trie_node *parent,
-                                   const char *text, size_t len)
-{
-    uint32_t hash = child_hash(parent, route_text_hash(text, len));
-    struct trie_node *node = find_node(set, parent, text, len, hash);
-
-    if (node == NULL) {
-        node = apr_pcalloc(set->pool, sizeof(*node));
-        link_node(set, node, parent, text, len, hash);
-    }
-    return node;
-}
-
 static void pattern_error(struct diags *diags, const struct route_def *def, const char *words)
 {
     conf_error(diags, def->pub.node, def->pattern_arg, "%s", words);
 }
 
 /* One an expression and mode in the whole app. */
-static struct regex *shared_regex(struct route_set *set, const struct route_def *def,
-                                  const char *text, size_t len, enum regex_mode mode,
-                                  struct diags *diags)
+struct regex *route_shared_regex(struct route_set *set, const struct route_def *def,
+                                 const char *text, size_t len, enum regex_mode mode,
+                                 struct diags *diags)
 {
     struct regex *regex = apr_hash_get(set->expressions[mode], text, (apr_ssize_t)len);
     const char *why = NULL;
@@ -153,7 +48,8 @@ static struct regex *segment_regex(struct route_set *set, const struct route_def
     const char *last = set->last_regex ? regex_text(set->last_regex) : "";
 
     if (strncmp(last, segment->text, segment->len) != 0 || last[segment->len] != '\0') {
-        set->last_regex = shared_regex(set, def, segment->text, segment->len, REGEX_WHOLE, diags);
+        set->last_regex =
+            route_shared_regex(set, def, segment->text, segment->len, REGEX_WHOLE, diags);
     }
     return set->last_regex;
 }
@@ -162,25 +58,14 @@ static struct trie_node *add_expression(struct route_set *set, struct trie_node 
                                         const struct route_def *def, const struct segment *segment,
                                         struct diags *diags)
 {
-    uint32_t hash = expression_hash(parent, segment->text, segment->len);
-    struct trie_node *found = find_node(set, parent, segment->text, segment->len, hash);
+    struct expression_node *found = route_expression(set, parent, segment->text, segment->len);
     struct regex *regex = found ? NULL : segment_regex(set, def, segment, diags);
-    struct expression_node *node;
 
-    if (regex == NULL) {
-        return found;
+    if (found) {
+        return &found->node;
     }
-    node = apr_pcalloc(set->pool, sizeof(*node));
-    node->regex = regex;
-    node->order = def->order;
-    link_node(set, &node->node, parent, segment->text, segment->len, hash);
-    node->next = node;
-    if (parent->last_expr) {
-        node->next = parent->last_expr->next;
-        parent->last_expr->next = node;
-    }
-    parent->last_expr = node;
-    return &node->node;
+    return regex ? route_add_expression(set, parent, segment->text, segment->len, regex, def->order)
+                 : NULL;
 }
 
 static bool add_param(struct route_set *set, struct route_def *def, const char *names[],
@@ -203,8 +88,8 @@ static bool add_param(struct route_set *set, struct route_def *def, const char *
     return true;
 }
 
-static void equal_error(struct diags *diags, const struct route_def *def,
-                        const struct route_def *other)
+void route_equal_error(struct diags *diags, const struct route_def *def,
+                       const struct route_def *other)
 {
     const struct conf_node *node = other->pub.node;
 
@@ -217,7 +102,7 @@ static void add_end(struct route_def **list, struct route_def *def, struct diags
 {
     for (const struct route_def *other = *list; other; other = other->next_here) {
         if (other->methods & def->methods) {
-            equal_error(diags, def, other);
+            route_equal_error(diags, def, other);
             return;
         }
     }
@@ -232,7 +117,7 @@ static struct trie_node *walk_base(struct route_set *set, struct trie_node *node
     while (*base == '/') {
         const char *end = strchrnul(base + 1, '/');
 
-        node = add_child(set, node, base + 1, (size_t)(end - base - 1));
+        node = route_add_child(set, node, base + 1, (size_t)(end - base - 1));
         (*depth)++;
         base = end;
     }
@@ -249,7 +134,7 @@ static struct trie_node *add_segment(struct route_set *set, struct trie_node *no
         return NULL;
     }
     if (segment->kind == SEGMENT_LITERAL) {
-        return add_child(set, node, segment->text, segment->len);
+        return route_add_child(set, node, segment->text, segment->len);
     }
     if (!add_param(set, def, names, segment, diags)) {
         return NULL;
@@ -325,94 +210,6 @@ static void compile_pattern(struct route_set *set, struct route_table *table, st
     add_end(segment.kind == SEGMENT_TAIL ? &node->tail : &node->end, def, diags);
 }
 
-/* Lines with this expression in this section and server are chained. */
-static bool add_equal(struct route_set *set, const struct route_table *table, struct route_def *def,
-                      struct diags *diags)
-{
-    char *key = apr_psprintf(set->pool, "%pp %s\n%s", (const void *)table, def->pub.pattern,
-                             def->section ? section_text(def->section) : "");
-
-    def->equal = apr_hash_get(set->regex_routes, key, APR_HASH_KEY_STRING);
-    for (const struct route_def *other = def->equal; other; other = other->equal) {
-        if (other->methods & def->methods) {
-            equal_error(diags, def, other);
-            return false;
-        }
-    }
-    apr_hash_set(set->regex_routes, key, APR_HASH_KEY_STRING, def);
-    return true;
-}
-
-/* Is there an alternative outside every group? Errs towards yes. */
-static bool has_alternatives(const char *text)
-{
-    int depth = 0;
-
-    for (; *text != '\0'; text++) {
-        if (*text == '\\' && text[1] != '\0') {
-            text++;
-        }
-        else if (*text == '(') {
-            depth++;
-        }
-        else if (*text == ')') {
-            depth--;
-        }
-        else if (*text == '|' && depth <= 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What each path that matches must begin with: spares most expressions a run. */
-static size_t literal_prefix(const char *text, const char **prefix)
-{
-    size_t len;
-
-    *prefix = text + 1;
-    if (*text != '^' || has_alternatives(text)) {
-        return 0;
-    }
-    len = strcspn(*prefix, "\\^$.[|()?*+{");
-    if (len > 0 && strchr("?*{", (*prefix)[len]) && (*prefix)[len] != '\0') {
-        len--;
-    }
-    return len;
-}
-
-static void compile_regex(struct route_set *set, struct route_table *table, struct route_def *def,
-                          struct diags *diags)
-{
-    const char *text = def->pub.pattern;
-    int count = 0;
-
-    def->regex = shared_regex(set, def, text, strlen(text), REGEX_SEARCH, diags);
-    if (def->regex == NULL) {
-        return;
-    }
-    while (regex_group_name(def->regex, count)) {
-        count++;
-    }
-    if (count > ROUTE_PARAMS_MAX) {
-        conf_error(diags, def->pub.node, def->pattern_arg, "it has more than %d named groups",
-                   ROUTE_PARAMS_MAX);
-        return;
-    }
-    def->param_count = count;
-    def->prefix_len = literal_prefix(text, &def->prefix);
-    if (!add_equal(set, table, def, diags)) {
-        return;
-    }
-    if (table->last_regex) {
-        table->last_regex->next_here = def;
-    }
-    else {
-        table->regexes = def;
-    }
-    table->last_regex = def;
-}
-
 void route_compile(struct route_set *set, struct route_table *table, struct route_def *def,
                    struct diags *diags)
 {
@@ -420,7 +217,7 @@ void route_compile(struct route_set *set, struct route_table *table, struct rout
 
     def->section = section;
     if (def->is_regex) {
-        compile_regex(set, table, def, diags);
+        route_compile_regex(set, table, def, diags);
     }
     else if (section && section_base(section) == NULL) {
         pattern_error(diags, def,

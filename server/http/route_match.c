@@ -217,20 +217,21 @@ static const char *section_name(const struct route_def *def)
     return def->section ? section_text(def->section) : "";
 }
 
-/* Has the host an equal route for these methods in place of the main server's? */
-static bool is_overridden(const struct route_def *own, const struct route_def *def, uint64_t bits)
+/* The host's equal route for these methods takes the place of the main server's. */
+static const struct route_def *overriding(const struct route_def *own, const struct route_def *def,
+                                          uint64_t bits)
 {
     for (; own; own = own->next_here) {
         if (own->regex == def->regex && (own->methods & bits) &&
             strcmp(section_name(own), section_name(def)) == 0) {
-            return true;
+            return own;
         }
     }
-    return false;
+    return def;
 }
 
-static bool try_regex(struct walk *w, const struct route_def *def,
-                      const struct route_def *hidden_by)
+/* own: where an equal route of the host would be. */
+static bool try_regex(struct walk *w, const struct route_def *def, const struct route_def *own)
 {
     uint64_t bits = def->methods & w->wanted;
 
@@ -244,35 +245,52 @@ static bool try_regex(struct walk *w, const struct route_def *def,
         return false;
     }
     w->allowed |= def->methods;
-    if (bits == 0 || is_overridden(hidden_by, def, bits)) {
+    if (bits == 0) {
         return false;
     }
-    w->found = def;
+    w->found = overriding(own, def, bits);
     return true;
 }
 
-static bool walk_regexes(struct walk *w, const struct route_table *own_table,
-                         const struct route_table *main_table)
-{
-    const struct route_def *first_own = own_table ? own_table->regexes : NULL;
-    const struct route_def *own = first_own;
-    const struct route_def *main = main_table ? main_table->regexes : NULL;
+enum { OWN_BELOW, OWN_REST, MAIN_BELOW, MAIN_REST, REGEX_LISTS };
 
-    while (own || main) {
-        if (main == NULL || (own && own->order < main->order)) {
-            if (try_regex(w, own, NULL)) {
-                return true;
+static void find_lists(const struct walk *w, const struct route_table *table,
+                       const struct route_def *lists[2])
+{
+    const struct part *part = &w->parts[0];
+    const struct trie_node *below =
+        table ? route_child(w->set, &table->regexes, part->text, part->len, part->hash) : NULL;
+
+    lists[0] = below ? below->end : NULL;
+    lists[1] = table ? table->regexes.end : NULL;
+}
+
+/* All lists together in file order. */
+static bool walk_regexes(struct walk *w, const struct route_table *own,
+                         const struct route_table *main)
+{
+    const struct route_def *lists[REGEX_LISTS];
+    const struct route_def *at[REGEX_LISTS];
+
+    find_lists(w, own, &lists[OWN_BELOW]);
+    find_lists(w, main, &lists[MAIN_BELOW]);
+    memcpy(at, lists, sizeof(at));
+    for (;;) {
+        int best = 0;
+
+        for (int i = 1; i < REGEX_LISTS; i++) {
+            if (at[i] && (at[best] == NULL || at[i]->order < at[best]->order)) {
+                best = i;
             }
-            own = own->next_here;
         }
-        else {
-            if (try_regex(w, main, first_own)) {
-                return true;
-            }
-            main = main->next_here;
+        if (at[best] == NULL) {
+            return false;
         }
+        if (try_regex(w, at[best], best >= MAIN_BELOW ? lists[best - MAIN_BELOW] : NULL)) {
+            return true;
+        }
+        at[best] = at[best]->next_here;
     }
-    return false;
 }
 
 /* ---- Results ---- */

@@ -23,9 +23,9 @@ enum { ROUTE_DEPTH_MAX = 64, ROUTE_METHODS_MAX = 64 };
 
 /* A Route line: made by the directive, completed by route_compile(). */
 struct route_def {
-    struct route pub;            /* first */
-    struct route_def *next;      /* of its server, in file order */
-    struct route_def *next_here; /* at the same end of the trie; of ~: the server's next */
+    struct route pub;                          /* first */
+    struct route_def *next;                    /* of its server, in file order */
+    struct route_def *next_here;               /* at the same end of the trie; of ~: in its list */
     const struct http_location_conf *location; /* of the section around it; NULL outside */
     const char *handler;                       /* as written, with its module */
     int pattern_arg, handler_arg;
@@ -77,7 +77,10 @@ enum { EXPRESSION_BIT = 1 };
 
 struct route_table {
     struct trie_node root;
-    struct route_def *regexes, *last_regex; /* in file order */
+    /* ~ routes: end and tail are the first and the last of a list in file order. A child has
+     * those that can only match below its literal, the first segment; the node itself the others.
+     */
+    struct trie_node regexes;
 };
 
 struct route_set {
@@ -113,12 +116,31 @@ void routes_build(struct http_app *app, struct diags *diags);
 void route_compile(struct route_set *set, struct route_table *table, struct route_def *def,
                    struct diags *diags);
 
+/* Its parts: for a ~ route; an expression for all that use it; two equal lines. */
+void route_compile_regex(struct route_set *set, struct route_table *table, struct route_def *def,
+                         struct diags *diags);
+struct regex *route_shared_regex(struct route_set *set, const struct route_def *def,
+                                 const char *text, size_t len, enum regex_mode mode,
+                                 struct diags *diags);
+void route_equal_error(struct diags *diags, const struct route_def *def,
+                       const struct route_def *other);
+
+/* ---- The trie (route_trie.c) ---- */
+
 uint32_t route_text_hash(const char *text, size_t len);
+/* NULL where there is none; text_hash: route_text_hash() of text. */
 struct trie_node *route_child(const struct route_set *set, const struct trie_node *parent,
                               const char *text, size_t len, uint32_t text_hash);
 struct expression_node *route_expression(const struct route_set *set,
                                          const struct trie_node *parent, const char *text,
                                          size_t len);
+
+struct trie_node *route_add_child(struct route_set *set, struct trie_node *parent, const char *text,
+                                  size_t len);
+/* Where route_expression() finds none. text lives as long as the set. */
+struct trie_node *route_add_expression(struct route_set *set, struct trie_node *parent,
+                                       const char *text, size_t len, struct regex *regex,
+                                       unsigned order);
 
 /* ---- Handlers ---- */
 

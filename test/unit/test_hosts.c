@@ -205,6 +205,7 @@ static const struct {
     { HOST(":80", ""), "1: :80 is no address" },
     { "ServerAlias x\n", "1: ServerAlias: it stands inside <VirtualHost> only" },
     { "ServerName a/b\n", "1: ServerName: a/b is no host name" },
+    { "ServerName ::1\n", "1: ServerName: ::1 is no host name" },
     { "ServerName a:b\n", "1: ServerName: a port is a number" },
     { "Timeout 0\n", "1: Timeout: it wants a time above 0" },
     { "KeepAliveTimeout x\n", "1: KeepAliveTimeout: it wants a time" },

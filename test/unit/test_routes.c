@@ -120,13 +120,31 @@ static const struct match_case matches[] = {
         { "GET /g/h", "e more=/h" },
         { "GET /h", "404" } } },
     { "expressions with alternatives and quantifiers behind their prefix",
-      "Route GET ~ ^/ab?c a\nRoute GET ~ ^/x|^/y b\nRoute GET ~ ^/q(/|$) c\nRoute GET ~ ^/lit d\n",
+      "Route GET ~ ^/ab?c a\nRoute GET ~ ^/x|^/y b\nRoute GET ~ ^/q(/|$) c\nRoute GET ~ ^/lit d\n"
+      "Route GET ~ ^/m/[(]|^/n e\nRoute GET ~ ^/o/(?#()|^/p f\nRoute GET ~ ^/r/s\\E*$ g\n",
       { { "GET /ac", "a" },
         { "GET /abc", "a" },
         { "GET /y", "b" },
         { "GET /q", "c" },
         { "GET /qq", "404" },
-        { "GET /literal", "d" } } },
+        { "GET /literal", "d" },
+        { "GET /n", "e" },
+        { "GET /p", "f" },
+        { "GET /r/", "g" } } },
+    { "expressions below a literal segment and others keep their order",
+      "Route GET ~ ^/a/x a\nRoute GET ~ /x b\nRoute GET ~ ^/a/ c\nRoute GET ~ ^/b/x d\n"
+      "<VirtualHost *:80>\nServerName one\nRoute GET ~ ^/a/y e\nRoute GET ~ ^/a/x f\n"
+      "Route GET ~ ^/b g\n</VirtualHost>\n",
+      { { "GET /a/x", "a" },
+        { "GET /a/z", "c" },
+        { "GET /b/x", "b" },
+        { "GET /c/x", "b" },
+        { "@one GET /a/x", "f" },
+        { "@one GET /a/xy", "f" },
+        { "@one GET /a/y", "c" },
+        { "@one GET /b/x", "b" },
+        { "@one GET /b/q", "g" },
+        { "GET /a", "404" } } },
     { "inside <Location> patterns are relative",
       "<Location /api>\nRoute GET /u/{id} a\nRoute GET v b\nRoute GET \"\" c\nRoute GET / d\n"
       "</Location>\n<Location /api/v2/>\nRoute GET /{p...} e\n</Location>\n"
