@@ -175,7 +175,7 @@ static int read_all(int fd, char **text, apr_pool_t *pool)
     return 0;
 }
 
-static int parse(char *text, struct control_answer *answer)
+static int parse(const char *text, struct control_answer *answer)
 {
     char *end;
     long code = strtol(text, &end, 10);
@@ -191,7 +191,7 @@ static int parse(char *text, struct control_answer *answer)
 int control_ask(const struct whereabouts *w, const char *request, struct control_answer *answer,
                 apr_pool_t *pool)
 {
-    char *text = NULL;
+    char *text = apr_pstrdup(pool, "");
     int fd = -1, error = reach(w, &fd);
 
     if (error != 0) {

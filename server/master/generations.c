@@ -343,8 +343,10 @@ static struct build_list *copy_objects(const struct build_list *builds)
         copy->list[i] = builds->list[i];
         copy->list[i].module = NULL;
         if (builds->list[i].object != NULL) {
-            copy->list[i].object = strcpy(names, builds->list[i].object);
-            names += strlen(names) + 1;
+            size_t len = strlen(builds->list[i].object) + 1;
+
+            copy->list[i].object = memcpy(names, builds->list[i].object, len);
+            names += len;
         }
     }
     return copy;
