@@ -8,10 +8,10 @@
 
 void bytes_add(struct bytes *bytes, const void *data, size_t len)
 {
-    if (bytes->room - bytes->len < len + 1 || !bytes->data) {
+    if (!bytes->data || bytes->room - bytes->len < len + 1) {
         char *grown = apr_palloc(bytes->pool, 2 * (bytes->len + len) + 128);
 
-        if (bytes->len > 0) {
+        if (bytes->data) {
             memcpy(grown, bytes->data, bytes->len);
         }
         bytes->data = grown;

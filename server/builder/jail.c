@@ -8,7 +8,7 @@
 #include "builder/jail.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -130,16 +130,23 @@ void jail_enter(int work_fd)
  * the machine runs now. */
 int64_t jail_processes(void)
 {
-    FILE *loadavg = fopen("/proc/loadavg", "re");
-    long long running, total;
-    int n;
+    char text[128];
+    const char *slash;
+    int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    int64_t total;
 
-    if (!loadavg) {
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (n <= 0) {
         return 0;
     }
-    n = fscanf(loadavg, "%*f %*f %*f %lld/%lld", &running, &total);
-    fclose(loadavg);
-    return n == 2 && total > 0 ? total + MORE_PROCESSES : 0;
+    text[n] = '\0';
+    /* "0.10 0.05 0.01 RUNNING/ALL LAST" */
+    slash = strchr(text, '/');
+    total = slash ? strtoll(slash + 1, NULL, 10) : 0;
+    return total > 0 ? total + MORE_PROCESSES : 0;
 }
 
 /* Never above what we have: raising is not ours to do. */

@@ -93,11 +93,27 @@ static int next_step(const struct job *job)
     return -1;
 }
 
+/* What the compiler inherits: the work folder, and folders that it cannot reach
+ * by their paths. */
+static int inherit(const struct build_run *run, int *fds)
+{
+    int count = 0;
+
+    fds[count++] = run->work_fd;
+    for (int i = 0; i < run->names.list->nelts; i++) {
+        const struct name *name = &APR_ARRAY_IDX(run->names.list, i, struct name);
+
+        if (!name->direct) {
+            fds[count++] = name->fd;
+        }
+    }
+    return count;
+}
+
 static int spawn(struct job *job, int number)
 {
-    struct build_run *run = job->work->run;
-    int count = run->names.list->nelts;
-    int *fds = apr_palloc(job->pool, (size_t)(count + 1) * sizeof(int));
+    const struct build_run *run = job->work->run;
+    int *fds = apr_palloc(job->pool, (size_t)(run->names.list->nelts + 1) * sizeof(int));
     const char *folder = command_folder(job->build, number, job->pool);
     struct step_command command = {
         .argv = command_make(run, job->build, job->index, number, job->pool),
@@ -105,14 +121,10 @@ static int spawn(struct job *job, int number)
         .folder = folder,
         .folder_fd = names_fd(&run->names, folder),
         .fds = fds,
-        .fd_count = count + 1,
+        .fd_count = inherit(run, fds),
         .limits = &job->work->limits,
     };
 
-    for (int i = 0; i < count; i++) {
-        fds[i] = APR_ARRAY_IDX(run->names.list, i, struct name).fd;
-    }
-    fds[count] = run->work_fd;
     return step_start(&command, &job->steps[number].process);
 }
 

@@ -61,6 +61,14 @@ static int copy(struct builder *b, const struct build *build, const struct file 
     return error;
 }
 
+static const char *reason(int error)
+{
+    if (error == ESTALE) {
+        return "it is being written";
+    }
+    return error == ENODATA ? "it is empty" : strerror(error);
+}
+
 bool prebuilt_take(struct builder *b, struct build *build, int dir_fd, struct diags *diags,
                    apr_pool_t *pool)
 {
@@ -81,11 +89,11 @@ bool prebuilt_take(struct builder *b, struct build *build, int dir_fd, struct di
         error = object_sound(dir_fd, build->key, &seen) ? 0 : copy(b, build, file, dir_fd, &what);
     }
     if (error) {
-        module_error(diags, build->module, 1, "%s cannot be copied to BuildDirectory (%s): %s",
-                     file->path, what,
-                     error == ESTALE    ? "it is being written"
-                     : error == ENODATA ? "it is empty"
-                                        : strerror(error));
+        module_error(diags, build->module, 1, "%s cannot be copied to BuildDirectory (%s): %s%s",
+                     file->path, what, reason(error),
+                     error == EACCES
+                         ? "; run as its owner, or with -c \"BuildDirectory PATH\" of your own"
+                         : "");
         build->key[0] = '\0';
         return false;
     }

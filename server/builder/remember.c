@@ -135,9 +135,11 @@ static int folder_read(struct memory *memory, struct file *file, int fd, struct 
             continue;
         }
         if (count + 1 == room) {
+            char **grown = realloc(names, 2 * room * sizeof(*names));
+
+            INS_CHECK(grown);
+            names = grown;
             room *= 2;
-            names = realloc(names, room * sizeof(*names));
-            INS_CHECK(names);
         }
         names[count] = strdup(entry->d_name);
         INS_CHECK(names[count]);

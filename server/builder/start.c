@@ -69,10 +69,11 @@ static int open_work(struct builder *b, struct build_run *run, int dir_fd)
 {
     const struct conf_process *process = &run->conf->process;
 
-    run->work_name = apr_psprintf(run->pool, "work.%ld.%u", (long)getpid(), ++b->runs);
-    if (mkdirat(dir_fd, run->work_name, 0700) != 0) {
-        return errno;
-    }
+    /* One may be left from a process that had our pid: in a container it is
+     * always the same. */
+    do {
+        run->work_name = apr_psprintf(run->pool, "work.%ld.%u", (long)getpid(), ++b->runs);
+    } while (mkdirat(dir_fd, run->work_name, 0700) != 0 && errno == EEXIST);
     run->work_fd = openat(dir_fd, run->work_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run->work_fd < 0) {
         return errno;
@@ -166,9 +167,7 @@ int builder_start(struct builder *b, struct build_list *list, const struct conf 
         error = launch(b, pid, fd);
     }
     if (error) {
-        if (run->work_name) {
-            (void)unlinkat(dir_fd, run->work_name, AT_REMOVEDIR);
-        }
+        (void)unlinkat(dir_fd, run->work_name, AT_REMOVEDIR);
         b->run = NULL;
         apr_pool_destroy(run->pool);
     }

@@ -172,7 +172,7 @@ static void watch(struct crew *crew)
         polls[2 * i + 1] = (struct pollfd){ .fd = slot->step->process.pidfd, .events = POLLIN };
     }
     left = left < 0 ? 0 : left > 60000 ? 60000 : left;
-    if (poll(polls, (nfds_t)(2 * watched), (int)left) < 0 && errno != EINTR) {
+    if (poll(polls, 2 * (nfds_t)watched, (int)left) < 0 && errno != EINTR) {
         _exit(1);
     }
     for (int i = 0; i < watched; i++) {

@@ -206,6 +206,8 @@ static void a_build_that_is_cut_off_is_made_again(void **state)
 
 static void damaged_stamps_are_no_stamps(void **state)
 {
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+    static const char relative[] = "instar-stamp 1\nset 1\n" ZEROS " 1 1 1 1 1 a.c\nend\n";
     static const char *const texts[] = {
         "",
         "instar-stamp 1\n",
@@ -213,8 +215,7 @@ static void damaged_stamps_are_no_stamps(void **state)
         "instar-stamp 2\nset 1\n",
         "instar-stamp 1\nset 99999999\nend\n",
         "instar-stamp 1\nset 1\nzz\nend\n",
-        "instar-stamp 1\nset 1\n0000000000000000000000000000000000000000000000000000000000000000 "
-        "1 1 1 1 1 relative\nend\n",
+        relative,
     };
     struct site *site = *state;
 
