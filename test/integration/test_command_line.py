@@ -98,7 +98,7 @@ def test_verbs_have_exit_codes(daemon):
     assert daemon.ctl("graceful").returncode == DONE
     note(daemon)
     assert daemon.ctl("graceful-stop").returncode == DONE
-    assert _refused(daemon)
+    until(lambda: _refused(daemon), "it is gone")
 
 
 @pytest.mark.parametrize("verb", ["graceful", "restart"])
