@@ -76,6 +76,15 @@ static bool is_idle(const struct worker *w, const struct conn *c)
     return c->work == NULL && conn_record(&w->slab, c)->keepalives > 0;
 }
 
+static const struct read_timeout *read_limit(const struct conn *c,
+                                             const struct http_server_conf *conf)
+{
+    if (c->state != CONN_HEAD) {
+        return &conf->read_body;
+    }
+    return c->tls != NULL && !tls_established(c->tls) ? &conf->read_handshake : &conf->read_header;
+}
+
 /* Bytes do not move a read deadline: when it fires, the rate is looked at. */
 static void arm_for_state(struct worker *w, struct conn *c)
 {
@@ -91,7 +100,7 @@ static void arm_for_state(struct worker *w, struct conn *c)
         return;
     }
     if (!timer_armed(&c->timer)) {
-        t = c->state == CONN_HEAD ? &conf->read_header : &conf->read_body;
+        t = read_limit(c, conf);
         arm(w, c, t->initial > 0 ? t->initial : conf->timeout);
     }
 }

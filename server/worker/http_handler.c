@@ -158,10 +158,11 @@ static enum step run_elsewhere(struct worker *w, struct conn *c)
  * or later where no thread is free. */
 enum step http_step_waiting(struct worker *w, struct conn *c)
 {
+    enum step step;
+
     timer_cancel(&w->timers, &c->timer);
     if (handoff_route_is_slow(&w->handoff, route_of(c->work->request))) {
-        enum step step = run_elsewhere(w, c);
-
+        step = run_elsewhere(w, c);
         if (step != STEP_NEXT) {
             return step;
         }
@@ -169,8 +170,11 @@ enum step http_step_waiting(struct worker *w, struct conn *c)
     else if (handoff_can_start(&w->handoff)) {
         return run_inline(w, c);
     }
-    queue_push(&w->waiting, c);
-    return http_conn_wait(w, c);
+    step = http_conn_wait(w, c);
+    if (step == STEP_WAIT) {
+        queue_push(&w->waiting, c);
+    }
+    return step;
 }
 
 enum step http_handler_pull(struct worker *w, struct conn *c)
