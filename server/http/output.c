@@ -14,13 +14,21 @@
 
 enum { PIECE_MIN = 8192, PRINT_ROOM = 512, IOV_MAX_PIECES = 16, IOV_FRAMING = 4 };
 
+static void forget_pieces(struct request *q)
+{
+    struct body_piece *piece = q->last = &q->first;
+
+    do {
+        piece->len = 0;
+        piece = piece->next;
+    } while (piece);
+    q->out_len = 0;
+}
+
 void output_reset(struct request *q)
 {
-    for (struct body_piece *piece = &q->first; piece; piece = piece->next) {
-        piece->len = 0;
-    }
-    q->last = &q->first;
-    q->out_len = q->out_total = 0;
+    forget_pieces(q);
+    q->out_total = 0;
     q->out_declared = -1;
     q->next = NULL;
 }
@@ -97,15 +105,6 @@ static int add_pieces(struct request *q, struct burst *b)
         add(b, piece->data, piece->len);
     }
     return 0;
-}
-
-static void forget_pieces(struct request *q)
-{
-    for (struct body_piece *piece = &q->first; piece; piece = piece->next) {
-        piece->len = 0;
-    }
-    q->last = &q->first;
-    q->out_len = 0;
 }
 
 /* Everything that is kept, and data behind it, framed. */
