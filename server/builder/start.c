@@ -69,11 +69,17 @@ static int open_work(struct builder *b, struct build_run *run, int dir_fd)
 {
     const struct conf_process *process = &run->conf->process;
 
+    int made;
+
     /* One may be left from a process that had our pid: in a container it is
      * always the same. */
     do {
         run->work_name = apr_psprintf(run->pool, "work.%ld.%u", (long)getpid(), ++b->runs);
-    } while (mkdirat(dir_fd, run->work_name, 0700) != 0 && errno == EEXIST);
+        made = mkdirat(dir_fd, run->work_name, 0700);
+    } while (made != 0 && errno == EEXIST);
+    if (made != 0) {
+        return errno;
+    }
     run->work_fd = openat(dir_fd, run->work_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run->work_fd < 0) {
         return errno;
