@@ -278,6 +278,8 @@ static inline void *ins_location_config(const ins_request *r, const ins_module *
 
 /* A parameter of the route's pattern, decoded; NULL where there is none. */
 INS_API const char *ins_param(ins_request *r, const char *name);
+/* A key=value of the Route line; NULL where it is not there. */
+INS_API const char *ins_option(ins_request *r, const char *key);
 /* A header field's value; several are joined with ", ". Any case. */
 INS_API const char *ins_header(ins_request *r, const char *name);
 /* A query parameter, decoded, the first of that name. */
@@ -296,7 +298,7 @@ INS_API void ins_form_each(ins_request *r, ins_pair_fn fn, void *ctx);
 INS_API const char *ins_body(ins_request *r, size_t max, size_t *len);
 /* The next up to size bytes: > 0 that many, 0 at the end, -1 on failure. Waits. */
 INS_API int64_t ins_read(ins_request *r, void *buf, size_t size);
-/* Why reading failed: 400, 408 or 413; INS_OK where it has not. */
+/* Why reading failed: 400, 408, 413 or 431 (trailers); INS_OK where it has not. */
 INS_API int ins_body_status(ins_request *r);
 
 /* ---- Answering -------------------------------------------------------- */

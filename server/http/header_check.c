@@ -87,8 +87,10 @@ void ins_set_type(ins_request *r, const char *type)
 
 void ins_set_length(ins_request *r, int64_t length)
 {
-    if (length >= 0) {
-        request_of(r)->out_declared = length;
+    struct request *q = request_of(r);
+
+    if (length >= 0 && !q->head_sent) {
+        q->out_declared = length;
     }
 }
 

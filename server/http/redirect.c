@@ -43,9 +43,15 @@ static const char *make_safe(ins_request *r, const char *location)
 
 int ins_redirect(ins_request *r, int status, const char *location)
 {
+    struct request *q = request_of(r);
     const char *to;
     bool known = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 
+    if (q->head_sent) {
+        answer_break_off(q, "redirected behind the beginning of its answer");
+        return INS_OK;
+    }
+    output_reset(q);
     to = make_safe(r, location);
     r->status = known ? status : 302;
     apr_table_setn(r->headers_out, "Location", to);

@@ -36,6 +36,7 @@ static const struct wire_case exact[] = {
     { "head", "HEAD / HTTP/1.1\r\n" H END, OK TEXT LENGTH(12) END, 0 },
     { "pipelined", "GET / HTTP/1.1\r\n" H END "HEAD / HTTP/1.1\r\n" H END "\r\nGET / HTTP/1.1\r\n" H END,
       HELLO OK TEXT LENGTH(12) END HELLO, 0 },
+    { "head of an error", "HEAD /result?return=500 HTTP/1.1\r\n" H END, "HTTP/1.1 500 Internal Server Error\r\n" S "Content-Type: text/html; charset=utf-8\r\n" LENGTH(163) END, 0 },
     { "close", "GET / HTTP/1.1\r\n" H CLOSE END "GET / HTTP/1.1\r\n" H END, OK TEXT LENGTH(12) CLOSE END "Hello, all!\n", 1 },
     { "1.0", "GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n", OK TEXT LENGTH(12) CLOSE END "Hello, all!\n", 1 },
     { "1.0 kept", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", OK TEXT LENGTH(12) "Connection: keep-alive\r\n" END "Hello, all!\n", 0 },
