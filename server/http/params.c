@@ -27,6 +27,13 @@ const char *ins_param(ins_request *r, const char *name)
     return NULL;
 }
 
+const char *ins_option(ins_request *r, const char *key)
+{
+    const struct route *route = request_of(r)->match.route;
+
+    return route && route->options ? apr_table_get(route->options, key) : NULL;
+}
+
 /* Two Cookie fields are one list of cookies (RFC 9113, 8.2.3); all others join by commas. */
 static const char *joined(ins_request *r, const char *name, const char *separator)
 {

@@ -312,3 +312,24 @@ def test_a_probe_module_reads_its_request(server):
     assert "header=text/plain\n" in text and "args=a=b&header=Accept\n" in text
     assert f"port={s.port}\n" in text and "client=127.0.0.1\n" in text
     assert "the_request=GET /info?a=b&header=Accept HTTP/1.1\n" in text
+
+
+def test_a_handler_reads_the_options_of_its_route(server):
+    source = r"""
+#include <instar.h>
+
+static int tell(ins_request *r)
+{
+    const char *none = ins_option(r, "absent");
+
+    ins_printf(r, "%s %s", ins_option(r, "shade"), none ? none : "-");
+    return INS_OK;
+}
+
+static const ins_handler handlers[] = { { "tell", tell }, { 0 } };
+
+INS_MODULE(tell_module) = { INS_MODULE_HEADER, .handlers = handlers };
+"""
+    s = server("Route GET /a tell shade=green\nRoute GET /b tell shade=blue\n", {"tell": source})
+    assert s.get("/a").body == b"green -"
+    assert s.get("/b").body == b"blue -"
