@@ -131,7 +131,7 @@ enum build_next job_read_and_plan(struct master *m, struct job *job)
     if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
         return BUILD_FAILED; /* no text at all */
     }
-    if (job->kind == JOB_CHECK && m->alone) {
+    if (m->alone) {
         scratch_open(manifest->conf);
     }
     manifest->build_dir = builder_open_directory(manifest->conf, diags);

@@ -42,6 +42,8 @@ bool job_start_generation(struct master *m, struct job *job);
 void job_take_diags(struct job *job, int fd);
 /* The LoadModule line of the module that the words mention; NULL none. */
 const struct conf_node *blame_module(const struct manifest *manifest, const char *words);
+/* File by file, from the top of each. */
+void diags_order(struct diags *diags);
 /* Why it died, in a diagnostic at the line that is to blame. */
 void job_blame(struct job *job, const struct generation *gen, const char *words);
 

@@ -122,6 +122,7 @@ void job_take_diags(struct job *job, int fd)
     }
     fresh->output = diags->output == NULL ? said->output : NULL;
     diags_append(diags, fresh);
+    diags_order(diags);
     if (diags->errors == 0) {
         diags_add(diags, DIAG_START, DIAG_ERROR, NULL, 0, 0,
                   "the generation failed without saying why");

@@ -147,6 +147,7 @@ static void take_down(struct master *m)
     control_close(m);
     source_close(&m->loop, &m->signals);
     loop_close(&m->loop);
+    scratch_close();
     apr_pool_destroy(m->pool);
 }
 
@@ -213,8 +214,7 @@ static int refuse(struct master *m, const struct ground *g)
     return code;
 }
 
-/* 0: the ground is ours. A text that is wrong is no reason to stop here: the
- * first reload says what is wrong with it. */
+/* 0: go on. */
 static int prepare(struct master *m)
 {
     struct outcome *scan = outcome_create("start");
@@ -225,6 +225,11 @@ static int prepare(struct master *m)
     if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
         tell_outcome(m->options, scan);
         code = VERB_REFUSED;
+    }
+    else if (scan->diags->errors > 0) {
+        /* What such a text says about places is not to be trusted: nothing is
+         * made, and the first reload says all that is wrong. */
+        m->alone = true;
     }
     else if (!claim(m, manifest->conf, &ground)) {
         code = refuse(m, &ground);
@@ -263,7 +268,9 @@ int master_run(const struct master_options *options, const struct launch_ops *op
         wait_for_first(&m);
         run_loop(&m);
         code = m.exit_status;
-        log_notice("INS01122", "the server has stopped");
+        if (code == 0) {
+            log_notice("INS01122", "the server has stopped");
+        }
     }
     take_down(&m);
     return code;
@@ -292,7 +299,6 @@ int master_check(const struct master_options *options, const struct launch_ops *
         write_all(options->json ? STDOUT_FILENO : STDERR_FILENO, text);
     }
     take_down(&m);
-    scratch_close();
     return m.exit_status;
 }
 

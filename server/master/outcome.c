@@ -47,12 +47,15 @@ void outcome_count_builds(struct outcome *outcome, const struct build_list *buil
 {
     outcome->unchanged = 0;
     apr_array_clear(outcome->compiled);
-    for (int i = 0; builds != NULL && i < builds->count; i++) {
+    for (int i = 0; i < builds->count; i++) {
+        if (builds->list[i].object == NULL) {
+            continue; /* it failed, and is among the diagnostics */
+        }
         if (builds->list[i].compiled) {
             APR_ARRAY_PUSH(outcome->compiled, const char *) =
                 apr_pstrdup(outcome->pool, builds->list[i].module->name);
         }
-        else if (builds->list[i].object != NULL) {
+        else {
             outcome->unchanged++;
         }
     }

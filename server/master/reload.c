@@ -416,7 +416,7 @@ void reload_successor(struct master *m)
     struct job *job = job_create(JOB_SUCCESSOR, "successor");
 
     job->manifest = manifest_keep(m->serving->manifest);
-    outcome_count_builds(job->outcome, NULL);
+    job->outcome->unchanged = job->manifest->builds->count;
     run(m, job);
 }
 

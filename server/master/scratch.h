@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A build directory for one configtest by a user who may not write the real one. */
+/* A build directory for one check, or one run of -X, by a user who may not write
+ * the real one. */
 #ifndef MASTER_SCRATCH_H
 #define MASTER_SCRATCH_H
 

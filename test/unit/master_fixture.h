@@ -16,6 +16,7 @@
  *   workers=N   this many (2)
  *   refuse      GEN_FAILED with a diagnostic
  *   exit abort hang   in place of READY
+ *   brief       READY, and exits 10 ms later
  *   late        never acknowledges ACCEPT_OFF
  *   stuck       does not exit when it drains
  *   gossip      sends rubbish all the time */

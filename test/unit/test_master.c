@@ -130,6 +130,33 @@ static void workers_that_do_not_answer_hold_nothing_up(void **state)
     assert_int_equal(serving(f), 3);
 }
 
+static void the_old_one_resumes_where_the_new_one_dies_in_the_switch(void **state)
+{
+    struct master_fixture *f = *state;
+    struct control_answer answer;
+
+    fixture_behave(f, "late");
+    assert_int_equal(fixture_ask(f, "graceful").code, VERB_DONE);
+    fixture_behave(f, "brief");
+    answer = fixture_ask(f, "graceful json");
+    assert_int_equal(answer.code, VERB_REFUSED);
+    assert_non_null(strstr(answer.text, "exited with status 3"));
+    assert_int_equal(fixture_number(answer.text, "generation"), 2);
+    fixture_behave(f, "");
+    assert_int_equal(fixture_ask(f, "graceful").code, VERB_DONE);
+}
+
+static void a_wrong_text_makes_no_folders(void **state)
+{
+    struct master_fixture *f = *state;
+    char path[128];
+
+    fixture_config(f, "Workers many");
+    assert_int_equal(fixture_start(f), VERB_REFUSED);
+    (void)snprintf(path, sizeof(path), "%s/run", f->folder);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void a_generation_that_does_not_end_is_ended(void **state)
 {
     struct master_fixture *f = *state;
@@ -276,6 +303,8 @@ int main(void)
         RUNNING(a_generation_that_fails_never_serves),
         RUNNING(a_text_that_is_wrong_is_refused),
         RUNNING(workers_that_do_not_answer_hold_nothing_up),
+        RUNNING(the_old_one_resumes_where_the_new_one_dies_in_the_switch),
+        cmocka_unit_test_setup_teardown(a_wrong_text_makes_no_folders, set_up, tear_down),
         RUNNING(a_generation_that_does_not_end_is_ended),
         RUNNING(a_generation_that_dies_is_followed),
         RUNNING(gossip_harms_nobody),
