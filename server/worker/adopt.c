@@ -44,6 +44,7 @@ static bool restore_unread(struct worker *w, struct conn *c, const struct record
     work->in_end = r->unread;
     work->request = request_take(w->http);
     work->since = r->head_since;
+    work->heard = w->now;
     return work->request != NULL;
 }
 

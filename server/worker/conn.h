@@ -51,6 +51,7 @@ struct work {
     size_t piece_sent;
     struct body_piece head_piece; /* a head too large for out */
     int64_t since;                /* ms: the request's first byte */
+    int64_t heard;                /* ms: its latest bytes */
     int64_t body_since;           /* ms: when its body began to be read */
     uint64_t body_bytes;
     int64_t pulled; /* what the module's next() returned */

@@ -61,6 +61,12 @@ int64_t http_conn_read_allowance(const struct read_timeout *t, int64_t timeout, 
     return allowed - elapsed;
 }
 
+/* Of two limits, 0 being none. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return b == 0 || (a > 0 && a < b) ? a : b;
+}
+
 static void arm(struct worker *w, struct conn *c, int64_t length)
 {
     if (length > 0) {
@@ -101,7 +107,7 @@ static void arm_for_state(struct worker *w, struct conn *c)
     }
     if (!timer_armed(&c->timer)) {
         t = read_limit(c, conf);
-        arm(w, c, t->initial > 0 ? t->initial : conf->timeout);
+        arm(w, c, sooner(t->initial, conf->timeout));
     }
 }
 
@@ -153,13 +159,18 @@ static void queue_remove(struct conn_queue *q, struct conn *c)
     *q = kept;
 }
 
+/* Out of time as a whole, or silent for Timeout? */
 static void read_timeout(struct worker *w, struct conn *c, const struct read_timeout *t,
                          int64_t since, uint64_t bytes)
 {
     int64_t timeout = http_conn_conf(c)->timeout;
-    int64_t elapsed = w->now - since;
-    int64_t left = t->initial > 0 ? http_conn_read_allowance(t, timeout, elapsed, bytes) : 0;
+    int64_t left = timeout - (w->now - c->work->heard);
 
+    if (t->initial > 0) {
+        int64_t allowed = http_conn_read_allowance(t, timeout, w->now - since, bytes);
+
+        left = allowed < left ? allowed : left;
+    }
     if (left > 0) {
         timer_arm(&w->timers, &c->timer, w->now, (left + 999) / 1000 * 1000);
         return;
@@ -228,6 +239,7 @@ enum io http_conn_fill(struct worker *w, struct conn *c, size_t slack)
                                 &got, w->raw, sizeof(w->raw));
 
     work->in_end += got;
+    work->heard = got > 0 ? w->now : work->heard;
     SB_COUNT(w->slot, bytes_in, got);
     return io;
 }
@@ -343,7 +355,7 @@ static bool head_begins(struct worker *w, struct conn *c)
         return true;
     }
     work->request = request_take(w->http);
-    work->since = w->now;
+    work->since = work->heard = w->now;
     timer_cancel(&w->timers, &c->timer);
     return work->request != NULL;
 }

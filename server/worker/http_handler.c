@@ -62,6 +62,7 @@ static int64_t receive(struct request *q, void *buf, size_t size)
     if (allowed <= 0) {
         return -1;
     }
+    allowed = allowed < conf->timeout ? allowed : conf->timeout;
     switch (transport_read_wait(c, buf, size, &got, allowed)) {
     case IO_DONE:
         c->work->body_bytes += got;

@@ -105,6 +105,30 @@ def test_a_client_that_stops_sending_is_told_408(server):
     assert 0.5 < time.monotonic() - began < s.slack(10)
 
 
+def test_silence_is_bounded_by_timeout_whatever_the_rate_allows(server):
+    """90,000 bytes at MinRate 500 allow three more minutes, but not of silence."""
+    s = server(PROBE_ROUTES + "Timeout 1\nRequestReadTimeout header=30 body=30,MinRate=500\n",
+               {"probe": PROBE})
+    began = time.monotonic()
+    for sent in ["GET /info HT",
+                 "POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+                 "POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + "x" * 90000]:
+        with s.connect() as connection:
+            connection.send(sent)
+            assert connection.answer().status == 408
+    assert time.monotonic() - began < s.slack(15)
+
+
+def test_a_slow_body_may_take_longer_than_timeout(server):
+    s = server(PROBE_ROUTES + "Timeout 2\nRequestReadTimeout header=0 body=0\n", {"probe": PROBE})
+    with s.connect() as connection:
+        connection.send("POST /whole HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        for _ in range(9):
+            time.sleep(0.4)
+            connection.send("x")
+        assert connection.answer().status == 200
+
+
 def test_a_client_that_trickles_is_bounded(server):
     """A byte now and then does not keep a request alive for ever: slowloris."""
     s = server(PROBE_ROUTES + "RequestReadTimeout header=1-2,MinRate=1000 body=1-2,MinRate=1000\n",
