@@ -13,7 +13,6 @@ from harness.env import PATIENCE, PREFIX, sized, until
 from harness.modules import PROBE, PROBE_ROUTES, hello, version_of
 
 EXAMPLES = os.path.join(PREFIX, "libexec", "instar", "modules", "examples")
-IXS = os.path.join(PREFIX, "bin", "ixs")
 
 HOOKS = r"""
 #include <instar.h>
@@ -271,39 +270,6 @@ def test_example_zip(server):
     body = b"again and " * 10000
     answer = s.get("/zip", method="POST", body=body)
     assert len(answer.body) < len(body) and gzip.decompress(answer.body) == body
-
-
-# ---- ixs --------------------------------------------------------------------------------
-
-
-def ixs(*arguments, **more):
-    return subprocess.run([IXS, *arguments], capture_output=True, text=True, timeout=PATIENCE * 2,
-                          stdin=subprocess.DEVNULL, **more)
-
-
-def test_a_new_module_is_scaffolded_and_passes_its_check(tmp_path):
-    done = ixs("new", "garden", cwd=tmp_path)
-    assert done.returncode == 0, done
-    source = tmp_path / "garden" / "garden.c"
-    assert source.exists()
-    assert ixs("check", str(source)).returncode == 0
-    source.write_text(source.read_text().replace("return INS_OK;", "return INS_OK"))
-    done = ixs("check", str(source))
-    assert done.returncode == 1 and "garden.c" in done.stdout + done.stderr
-
-
-def test_ixs_tells_where_things_are():
-    assert ixs("-q", "INCLUDEDIR").stdout.strip() == os.path.join(PREFIX, "include")
-    assert ixs("-q", "NOSUCH").returncode == 2
-    assert ixs("dance").returncode == 2
-
-
-def test_ixs_finds_what_would_not_load(tmp_path):
-    source = tmp_path / "odd.c"
-    source.write_text(hello(1).replace("hello_module", "odd_module").replace(
-        "return INS_OK;", "extern int missing_thing(void); return missing_thing();"))
-    done = ixs("check", str(source))
-    assert done.returncode == 1 and "missing_thing" in done.stdout + done.stderr, done
 
 
 def test_a_probe_module_reads_its_request(server):

@@ -213,6 +213,22 @@ def test_a_folder_that_only_root_may_enter_works(server):
     assert answers(s) == 2
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root enters folders of others")
+def test_a_module_in_another_folder_that_only_root_may_enter(server, tmp_path):
+    """LoadModule by an absolute path below somebody's home."""
+    os.chmod(tmp_path, 0o700)
+    folder = tmp_path / "home" / "modules"
+    folder.mkdir(parents=True)
+    (folder / "number.h").write_text('#define VERSION "1"\n')
+    source = hello(1).replace('#define VERSION "1"', '#include "number.h"')
+    (folder / "hello.c").write_text(source)
+    s = server(ROUTE + f'LoadModule hello_module "{folder}/hello.c"\n')
+    assert answers(s) == 1
+    (folder / "number.h").write_text('#define VERSION "2"\n')
+    s.reload()
+    assert answers(s) == 2
+
+
 def test_an_old_worker_that_is_killed_while_it_drains(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE}, workers=2)
     with Connection(s.address) as slow:
