@@ -289,6 +289,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
         return VERB_REFUSED;
     }
     m.alone = true;
+    m.exit_status = VERB_REFUSED; /* until there is a verdict */
     reload_check(&m, dump, NULL);
     run_loop(&m);
     if (m.last_reload != NULL && (dump == DUMP_NOTHING || !m.last_reload->ok)) {
