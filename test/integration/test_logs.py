@@ -80,6 +80,7 @@ def test_access_log_formats(server):
     s = server(PROBE_ROUTES + FORMATS, {"probe": PROBE})
     s.get("/fields?x=1", fields=[("Referer", 'http://a/"q"'), ("User-Agent", "tester"),
                                  ("Cookie", "c=biscuit")])
+    until(lambda: s.read("logs/inline"), "the first line is there")
     s.get("/nothing")
     until(lambda: s.read("logs/inline").count("\n") == 2, "both lines are there")
     common = s.read("logs/common").splitlines()
