@@ -39,12 +39,15 @@ static void stamp_free(struct stamp *stamp)
     free(stamp);
 }
 
+/* Out of the table first: the key that the table compares is part of the stamp. */
 void stamps_free(struct stamps *stamps)
 {
     for (apr_hash_index_t *i = apr_hash_first(NULL, stamps->by_id); i; i = apr_hash_next(i)) {
-        stamp_free(apr_hash_this_val(i));
+        struct stamp *stamp = apr_hash_this_val(i);
+
+        apr_hash_set(stamps->by_id, stamp->id.bytes, FP_SIZE, NULL);
+        stamp_free(stamp);
     }
-    apr_hash_clear(stamps->by_id);
 }
 
 static struct stamp *stamp_make(struct stamps *stamps, const struct memory *memory,
