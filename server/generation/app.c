@@ -115,8 +115,8 @@ struct app *app_load(const struct launch *launch, struct diags *diags, apr_pool_
     diags_append(diags, launch->scan);
     loading_doing(l, "reading the config");
     apply_core(l);
-    app->tls = tls_app_create(app->servers, launch->listeners, launch->conf->process.server_root,
-                              diags, pool);
+    app->tls = tls_app_create(app->servers, launch->conf->process.listens,
+                              launch->conf->process.server_root, diags, pool);
     if (give_up_root(l)) {
         load_as_user(l);
     }

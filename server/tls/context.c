@@ -13,7 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/sha.h>
 
-#include "util/listener.h"
+#include "config/conf.h"
 #include "util/log.h"
 
 enum {
@@ -234,14 +234,17 @@ static struct tls_context *context_make(struct tls_app *app, const struct ssl_se
     return context;
 }
 
-static bool any_https(const struct listener_set *listeners)
+/* The first "Listen ... https"; NULL none. */
+static const struct conf_listen *https_listen(const apr_array_header_t *listens)
 {
-    for (int i = 0; i < listeners->count; i++) {
-        if (listeners->list[i].https) {
-            return true;
+    for (int i = 0; i < listens->nelts; i++) {
+        const struct conf_listen *listen = &APR_ARRAY_IDX(listens, i, struct conf_listen);
+
+        if (listen->https) {
+            return listen;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Where to report what no directive of the server's own is to blame for. */
@@ -292,21 +295,17 @@ static bool app_init(struct tls_app *app, const struct ssl_text *nowhere, struct
     return true;
 }
 
-/* In a configtest no listener is open, so that a server which might be meant
- * for an https one is checked too. */
-struct tls_app *tls_app_create(ins_server *servers, const struct listener_set *listeners,
+struct tls_app *tls_app_create(ins_server *servers, const apr_array_header_t *listens,
                                const char *server_root, struct diags *diags, apr_pool_t *pool)
 {
-    bool https = any_https(listeners), wanted = https;
+    const struct conf_listen *https = https_listen(listens);
+    bool wanted = https != NULL;
     struct ssl_text nowhere = { NULL, NULL, 0 };
     unsigned errors = diags->errors;
     struct tls_app *app;
 
     for (ins_server *s = servers; s; s = s->next) {
-        const struct ssl_server_conf *conf = ssl_server_conf(s);
-
-        wanted = wanted || conf->engine == 1 ||
-                 (listeners->count == 0 && conf->engine == UNSET && conf->certificates->nelts > 0);
+        wanted = wanted || ssl_server_conf(s)->engine == 1;
     }
     if (!wanted) {
         return NULL;
@@ -321,8 +320,8 @@ struct tls_app *tls_app_create(ins_server *servers, const struct listener_set *l
         server_setup(app, s, diags);
     }
     if (https && app->contexts->nelts == 0 && diags->errors == errors) {
-        tls_diag(diags, &nowhere, false,
-                 "Listen ... https needs a certificate: no server has SSLCertificateFile");
+        conf_report(diags, DIAG_START, DIAG_ERROR, https->node, 0,
+                    "Listen ... https needs a certificate: no server has SSLCertificateFile");
     }
     return diags->errors == errors ? app : NULL;
 }

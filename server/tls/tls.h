@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 
 #include "http/http_app.h"
 #include "instar.h"
@@ -25,10 +26,11 @@ struct tls_conn;
 extern ins_module ssl_module; /* the SSL* directives */
 
 /* Reads certificates and keys, makes a context for each distinct policy. Called while still
- * root, after the servers' configs are merged. Relative paths are below server_root. NULL
- * where no server has SSLEngine On and no listener is https; errors (a missing certificate:
- * stage start) to diags. */
-struct tls_app *tls_app_create(ins_server *servers, const struct listener_set *listeners,
+ * root, after the servers' configs are merged. listens: struct conf_listen, as the config has
+ * them (a configtest opens none). Relative paths are below server_root. NULL where no server
+ * has SSLEngine On and no address is https; errors (a missing certificate: stage start) to
+ * diags. */
+struct tls_app *tls_app_create(ins_server *servers, const apr_array_header_t *listens,
                                const char *server_root, struct diags *diags, apr_pool_t *pool);
 /* Is this connection TLS: by the default server behind its address (SSLEngine On, or not said
  * and the listener is https). app may be NULL. */

@@ -107,6 +107,7 @@ def test_a_syntax_error_is_named_by_file_and_line(s):
     line = s.line_of("modules/hello.c", "return INS_OK")
     assert errors[0]["line"] in (line, line + 1) and errors[0]["column"], errors
     assert errors[0]["file"].endswith("modules/hello.c")
+    assert s.status()["last_reload"]["compiled"] == []
 
 
 def test_the_compilers_words_reach_the_caller_unchanged(s):
@@ -238,6 +239,18 @@ def test_a_missing_certificate_is_named(s):
                               "SSLCertificateFile missing.pem\n</VirtualHost>\n")
     errors = check(s, ["start"], "missing.pem")
     assert errors[0]["line"] == s.line_of("instar.conf", "SSLCertificateFile")
+
+
+def test_an_https_address_without_a_certificate_is_named(s):
+    listen, s.listen = s.listen, s.listen + "\nListen 127.0.0.1:1 https"
+    s.write_config()
+    try:
+        errors = check(s, ["start"], "certificate")
+        assert errors[0]["line"] == s.line_of("instar.conf", "127.0.0.1:1 https")
+        tested = s.run("-t")
+        assert tested.returncode == 1 and "certificate" in tested.stderr, tested
+    finally:
+        s.listen = listen
 
 
 def test_an_unknown_user_is_named(s):

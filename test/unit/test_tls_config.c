@@ -120,13 +120,27 @@ static void an_engine_without_a_certificate_is_refused(void **state)
 
 static void an_https_listener_without_any_certificate_is_refused(void **state)
 {
+    static const char text[] = "Timeout 5\nListen 443 https\n";
+    static const struct conf_file file = { "/conf", text, sizeof(text) - 1 };
+    static const uint32_t arg_at[] = { 17, 21 };
+    static const struct conf_node node = { .name = "Listen",
+                                           .argc = 2,
+                                           .file = &file,
+                                           .line = 2,
+                                           .column = 1,
+                                           .at = 10,
+                                           .arg_at = arg_at };
     struct fixture *f = *state;
 
     fixture_server(f, "a.example");
-    f->listener.https = true;
+    f->listen->https = true;
+    f->listen->node = &node;
     assert_null(fixture_start(f));
     assert_int_equal(f->diags->errors, 1);
     assert_non_null(strstr(f->diags->first->message, "https needs a certificate"));
+    assert_string_equal(f->diags->first->file, "/conf");
+    assert_int_equal(f->diags->first->line, 2);
+    assert_int_equal(f->diags->first->column, 8);
 }
 
 static void https_listeners_need_no_engine(void **state)
@@ -136,7 +150,7 @@ static void https_listeners_need_no_engine(void **state)
 
     fixture_tls(f, s, "good");
     ssl_server_conf(s)->engine = UNSET;
-    f->listener.https = true;
+    f->listen->https = true;
     assert_non_null(fixture_start(f));
     assert_true(tls_wanted(f->app, &f->hosts, true));
     assert_false(tls_wanted(f->app, &f->hosts, false));

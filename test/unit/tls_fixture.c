@@ -43,8 +43,9 @@ struct fixture *fixture_create(void)
     f->dir = apr_pstrdup(pool, mkdtemp(dir));
     assert_non_null(f->dir);
     f->diags = diags_create(pool);
-    f->listeners.count = 1;
-    f->listeners.list = &f->listener;
+    f->listens = apr_array_make(pool, 1, sizeof(struct conf_listen));
+    f->listen = apr_array_push(f->listens);
+    memset(f->listen, 0, sizeof(*f->listen));
     ssl_module.index = 0;
     return f;
 }
@@ -198,7 +199,7 @@ struct tls_app *fixture_start(struct fixture *f)
         s->module_config[0] =
             ssl_module.merge_server(f->pool, f->servers->module_config[0], s->module_config[0]);
     }
-    f->app = tls_app_create(f->servers, &f->listeners, f->dir, f->diags, f->pool);
+    f->app = tls_app_create(f->servers, f->listens, f->dir, f->diags, f->pool);
     return f->app;
 }
 

@@ -6,8 +6,8 @@
 
 #include <openssl/ssl.h>
 
+#include "config/conf.h"
 #include "tls/tls_internal.h"
-#include "util/listener.h"
 
 /* The test's own idea of host tables: http_find_server() is defined here. */
 struct host_table {
@@ -20,8 +20,8 @@ struct fixture {
     struct diags *diags;
     ins_server *servers; /* the main server first */
     struct host_table hosts;
-    struct listener_set listeners; /* one, not https */
-    struct listener listener;
+    apr_array_header_t *listens; /* one, not https */
+    struct conf_listen *listen;
     struct tls_app *app;
 };
 
