@@ -116,10 +116,13 @@ void records_settle(struct records *r)
     unsigned char *data;
 
     records_shift(r);
-    if (r->data && r->cap > 2 * r->len) {
-        data = realloc(r->data, r->len);
-        r->data = data ? data : r->data;
-        r->cap = data ? r->len : r->cap;
+    if (!r->data || r->cap <= 2 * r->len) {
+        return;
+    }
+    data = realloc(r->data, r->len);
+    if (data) {
+        r->data = data;
+        r->cap = r->len;
     }
 }
 
