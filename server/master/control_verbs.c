@@ -6,6 +6,7 @@
 #include "config/conf.h"
 #include "master/control.h"
 #include "master/manifest.h"
+#include "master/memory.h"
 #include "master/reload.h"
 #include "master/report.h"
 #include "master/stop.h"
@@ -22,7 +23,7 @@ typedef const char *(*words_fn)(struct master *m, apr_pool_t *pool);
 static void reply_words(struct master *m, struct control_client *client, words_fn text,
                         words_fn json)
 {
-    apr_pool_t *pool = master_pool_create();
+    apr_pool_t *pool = memory_pool(0);
 
     control_reply(m, client, 0, client->json ? json(m, pool) : text(m, pool));
     apr_pool_destroy(pool);

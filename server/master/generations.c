@@ -21,6 +21,7 @@
 #include "ipc/ipc.h"
 #include "master/children.h"
 #include "master/manifest.h"
+#include "master/memory.h"
 #include "master/reload.h"
 #include "master/successor.h"
 #include "scoreboard/scoreboard.h"
@@ -30,7 +31,7 @@
 
 #define LOG_PART "master"
 
-enum { MESSAGES_A_TURN = 64, KEEP_MAX = 1024 };
+enum { MESSAGES_A_TURN = 64, KEEP_MAX = 1024, APP_TO_TEXT = 16 };
 
 /* One for all: the master is single-threaded, and 100 KB is much for a stack. */
 static struct ipc_message incoming;
@@ -95,6 +96,7 @@ static int kept_descriptors(const struct manifest *manifest, int pair_fd, int *k
 
 __attribute__((noreturn)) static void be_generation(struct master *m, struct launch *launch)
 {
+    memory_expect(m->last_text * APP_TO_TEXT);
     m->ops->run(launch);
     _exit(EXIT_FAILURE);
 }

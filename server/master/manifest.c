@@ -6,28 +6,18 @@
 
 #include <unistd.h>
 
-#include <apr_allocator.h>
-
 #include "config/conf.h"
 #include "config/logs.h"
 #include "master/listeners.h"
-#include "util/check.h"
+#include "master/memory.h"
 
-apr_pool_t *master_pool_create(void)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-
-    INS_CHECK(apr_allocator_create(&allocator) == APR_SUCCESS);
-    INS_CHECK(apr_pool_create_ex(&pool, NULL, NULL, allocator) == APR_SUCCESS);
-    apr_allocator_owner_set(allocator, pool);
-    return pool;
-}
+enum { TREE_TO_TEXT = 12 };
 
 struct manifest *manifest_read(struct master *m, struct diags *diags)
 {
     static struct log_set no_logs;
-    apr_pool_t *pool = master_pool_create();
+    /* As the last one: a tree is about as large as that many texts. */
+    apr_pool_t *pool = memory_pool(m->last_text * TREE_TO_TEXT);
     struct manifest *manifest = apr_pcalloc(pool, sizeof(*manifest));
 
     manifest->pool = pool;
@@ -35,7 +25,18 @@ struct manifest *manifest_read(struct master *m, struct diags *diags)
     manifest->build_dir = -1;
     manifest->logs = &no_logs;
     conf_read(&manifest->conf, &m->options->conf, diags, pool);
+    m->last_text = manifest_text(manifest);
     return manifest;
+}
+
+size_t manifest_text(const struct manifest *manifest)
+{
+    size_t sum = 0;
+
+    for (int i = 0; manifest->conf != NULL && i < manifest->conf->files->nelts; i++) {
+        sum += APR_ARRAY_IDX(manifest->conf->files, i, struct conf_file *)->length;
+    }
+    return sum;
 }
 
 struct manifest *manifest_keep(struct manifest *manifest)

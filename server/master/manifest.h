@@ -5,11 +5,10 @@
 
 #include "master/state.h"
 
-/* A pool with an allocator of its own: destroying it gives all memory back. */
-apr_pool_t *master_pool_create(void);
-
 /* Reads the config from disk; one reference. What is wrong goes to diags. */
 struct manifest *manifest_read(struct master *m, struct diags *diags);
+/* Bytes of text that it was read from. */
+size_t manifest_text(const struct manifest *manifest);
 struct manifest *manifest_keep(struct manifest *manifest);
 void manifest_drop(struct master *m, struct manifest *manifest);
 

@@ -23,6 +23,7 @@
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/manifest.h"
+#include "master/memory.h"
 #include "master/numbers.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
@@ -103,7 +104,7 @@ static int make(struct master *m, const struct master_options *options,
     memset(m, 0, sizeof(*m));
     m->options = options;
     m->ops = ops;
-    m->pool = master_pool_create();
+    m->pool = memory_pool(0);
     m->started = apr_time_now();
     m->signals.fd = -1;
     m->log_fd = -1;

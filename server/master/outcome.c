@@ -11,11 +11,12 @@
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/manifest.h"
+#include "master/memory.h"
 #include "util/diag.h"
 
 struct outcome *outcome_create(const char *what)
 {
-    apr_pool_t *pool = master_pool_create();
+    apr_pool_t *pool = memory_pool(0);
     struct outcome *outcome = apr_pcalloc(pool, sizeof(*outcome));
 
     outcome->pool = pool;

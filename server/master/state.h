@@ -165,6 +165,7 @@ struct master {
     int64_t successor_at;
     struct timer successor_timer;
 
+    size_t last_text; /* bytes of the config that was read last */
     struct outcome *last_reload;
     struct control *control;
     struct pid_file *pid_file;
