@@ -3,7 +3,7 @@
  * requests meanwhile. In the configuration:
  *
  *     LoadModule slow_module modules/examples/slow.c
- *     Route GET /slow slow
+ *     Route GET /slow slow seconds=0.5
  *     Route GET /slow/{seconds} slow
  *
  * Try:  curl http://localhost:8080/slow/2.5
@@ -15,13 +15,16 @@
 
 enum { LONGEST = 60 };
 
-/* From the path, else from ?seconds=, else one. */
+/* From the path, else from ?seconds=, else from the Route line, else one. */
 static double wanted_seconds(ins_request *r)
 {
     const char *text = ins_param(r, "seconds");
 
     if (!text) {
         text = ins_query(r, "seconds");
+    }
+    if (!text) {
+        text = ins_option(r, "seconds");
     }
     return text ? strtod(text, NULL) : 1;
 }
