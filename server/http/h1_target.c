@@ -48,9 +48,13 @@ static bool ip_literal(const char *text, size_t len)
     return inet_pton(AF_INET6, copy, &addr) == 1;
 }
 
+/* Empty labels are refused, as httpd does: one name has one spelling. */
 static bool reg_name(const char *text, size_t len)
 {
     for (size_t at = 0; at < len; at++) {
+        if (text[at] == '.' && (at == 0 || text[at - 1] == '.')) {
+            return false;
+        }
         if (http_is(text[at], CHAR_REG_NAME)) {
             continue;
         }
