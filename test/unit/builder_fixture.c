@@ -24,8 +24,11 @@ static const char *include_dir(void)
     static char path[4096];
     char relative[4096];
 
-    snprintf(relative, sizeof(relative), "%s/include", top ? top : ".");
-    assert_non_null(realpath(relative, path));
+    /* Once: a test that gives up root may not be able to look for it any more. */
+    if (*path == '\0') {
+        snprintf(relative, sizeof(relative), "%s/include", top ? top : ".");
+        assert_non_null(realpath(relative, path));
+    }
     return path;
 }
 
