@@ -172,11 +172,16 @@ ITEM(header_in)
     put_or_dash(out, q->pub.headers_in ? ins_header(&q->pub, item->text) : NULL);
 }
 
+/* What the server itself says of the body is in no table. */
 ITEM(header_out)
 {
     const char *value = find_in(q->pub.headers_out, item->text);
 
     (void)now;
+    if (q->out_length >= 0 && strcasecmp(item->text, "Content-Length") == 0) {
+        log_put_number(out, q->out_length, 1);
+        return;
+    }
     if (value == NULL) {
         value = strcasecmp(item->text, "Content-Type") == 0
                     ? q->pub.content_type

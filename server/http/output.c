@@ -29,7 +29,7 @@ void output_reset(struct request *q)
 {
     forget_pieces(q);
     q->out_total = 0;
-    q->out_declared = -1;
+    q->out_declared = q->out_length = -1;
     q->next = NULL;
 }
 

@@ -89,6 +89,10 @@ static void read_head(struct request *q)
     for (unsigned n = 0; n < head->field_count; n++) {
         apr_table_addn(r->headers_in, head->fields[n].name, head->fields[n].value);
     }
+    if (head->form == H1_ABSOLUTE) {
+        /* The target's host counts, whatever Host says (RFC 9112, 3.2.2). */
+        apr_table_setn(r->headers_in, "Host", apr_pstrmemdup(r->pool, head->host, head->host_len));
+    }
 }
 
 /* r->hostname: lower case, no port, no final dot. Its length, 0: there is none. */

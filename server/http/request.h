@@ -115,6 +115,7 @@ struct request {
     int64_t out_len;       /* bytes in pieces, not sent yet */
     int64_t out_total;     /* body bytes written in all, also where none are sent (HEAD) */
     int64_t out_declared;  /* ins_set_length(), -1 */
+    int64_t out_length;    /* the Content-Length that was sent, -1 */
     const char *safe_type; /* a content_type that was checked when it was set */
     int64_t head_bytes;    /* of the answer's head and framing, for the access log */
     bool head_sent, out_chunked, keep_alive;

@@ -266,6 +266,7 @@ static void put_framing(struct writer *w, struct request *q, enum framing framin
     else if (framing == CHUNKED) {
         PUT(w, "Transfer-Encoding: chunked\r\n");
     }
+    q->out_length = framing == COUNTED ? length : -1;
     q->out_chunked = framing == CHUNKED;
     q->keep_alive = q->keep_alive && framing != UNTIL_CLOSE;
 }

@@ -68,7 +68,7 @@ def test_log_levels_by_module(server):
 FORMATS = r"""
 LogFormat "%h %l %u %t \"%r\" %>s %b" common
 LogFormat "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"" combined
-LogFormat "%m|%U|%q|%H|%s|%B|%{X-One}o|%v|%p|%{c}C|%f|%%|%X|%k|%a|%{%Y}t|%D|%T|%I|%P|%V|%R" many
+LogFormat "%m|%U|%q|%H|%s|%B|%{X-One}o|%v|%p|%{c}C|%f|%%|%X|%k|%a|%{%Y}t|%D|%T|%I|%P|%V|%R|%{Content-Length}o" many
 CustomLog logs/common common
 CustomLog logs/combined combined
 CustomLog logs/many many
@@ -95,6 +95,7 @@ def test_access_log_formats(server):
     assert many[9] == "biscuit" and many[11] == "%" and many[12] in ("-", "+", "X")
     assert many[13] == "0" and many[14] == "127.0.0.1" and many[15] == time.strftime("%Y")
     assert many[16].isdigit() and many[17].isdigit() and many[19].isdigit()
+    assert many[-1] == many[5]
     assert s.read("logs/inline") == "inline 200\ninline 404\n"
 
 

@@ -34,10 +34,16 @@ static int where(ins_request *r)
     return INS_OK;
 }
 
+static int host(ins_request *r)
+{
+    ins_printf(r, "%s", ins_header(r, "Host"));
+    return INS_OK;
+}
+
 INS_MODULE(named_module) = {
     INS_MODULE_HEADER,
     .handlers = (const ins_handler[]) { { "a", a }, { "b", b }, { "c", c }, { "d", d },
-                                        { "e", e }, { "f", f }, { "where", where }, { 0 } },
+                                        { "e", e }, { "f", f }, { "where", where }, { "host", host }, { 0 } },
 };
 """
 
@@ -190,6 +196,7 @@ NAMES = """
 </VirtualHost>
 Route GET /over a
 Route GET /common a
+Route GET /host host
 """
 
 
@@ -224,6 +231,12 @@ def test_a_host_inherits_routes_and_overrides_equal_ones(names):
 
 def test_the_absolute_form_names_the_host(names):
     assert names.get("http://two.example/where", host="one.example").text == "two.example"
+
+
+def test_the_host_of_the_absolute_form_is_what_handlers_see(names):
+    """RFC 9112, 3.2.2: the received Host is ignored."""
+    assert names.get("http://two.example:81/host", host="one.example").text == "two.example:81"
+    assert names.get("/host", host="one.example").text == "one.example"
 
 
 CONFIGURED = r"""
