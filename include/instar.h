@@ -39,9 +39,9 @@ typedef int apr_status_t;
 
 /* What handlers and hooks return, beside an HTTP status from 400 up, which the
  * server turns into an error answer. */
-#define INS_OK 0        /* done: the answer is in the request           */
+#define INS_OK 0          /* done: the answer is in the request           */
 #define INS_DECLINED (-1) /* not mine: ask the next hook; 404 from a handler */
-#define INS_DONE (-2)   /* hooks: the answer is complete, skip the rest */
+#define INS_DONE (-2)     /* hooks: the answer is complete, skip the rest */
 
 typedef struct ins_request ins_request;
 typedef struct ins_connection ins_connection;
@@ -69,9 +69,9 @@ struct ins_server {
     int is_virtual;
     const char *defn_name; /* file and line of its <VirtualHost>, for messages */
     unsigned defn_line_number;
-    void **module_config;  /* see ins_server_config() */
+    void **module_config;   /* see ins_server_config() */
     void **lookup_defaults; /* location configs outside every <Location> */
-    ins_server *next;      /* the main server first, then hosts in file order */
+    ins_server *next;       /* the main server first, then hosts in file order */
 };
 
 /* One request. Field names are httpd's. Strings are NUL-terminated; a field is
@@ -109,8 +109,8 @@ struct ins_request {
     const char *ap_auth_type;
     const char *useragent_ip; /* the client's address as access rules see it */
 
-    int64_t clength;     /* request body length, -1 where it is chunked, 0 none */
-    int64_t bytes_sent;  /* body bytes sent so far */
+    int64_t clength;       /* request body length, -1 where it is chunked, 0 none */
+    int64_t bytes_sent;    /* body bytes sent so far */
     void **per_dir_config; /* see ins_location_config() */
     void **request_config; /* one slot a module, NULL at first */
 };
@@ -142,7 +142,13 @@ typedef enum ins_phase {
     INS_PHASE_COUNT
 } ins_phase;
 
-enum { INS_REALLY_FIRST = -10, INS_FIRST = 0, INS_MIDDLE = 10, INS_LAST = 20, INS_REALLY_LAST = 30 };
+enum {
+    INS_REALLY_FIRST = -10,
+    INS_FIRST = 0,
+    INS_MIDDLE = 10,
+    INS_LAST = 20,
+    INS_REALLY_LAST = 30
+};
 
 typedef struct ins_hook {
     ins_handler_fn run;
@@ -150,7 +156,10 @@ typedef struct ins_hook {
     int order; /* INS_FIRST ... INS_LAST; equal orders run in LoadModule order */
 } ins_hook;
 
-#define INS_HOOK(phase, fn, order) { fn, INS_PHASE_##phase, order }
+#define INS_HOOK(phase, fn, order)                                                                 \
+    {                                                                                              \
+        fn, INS_PHASE_##phase, order                                                               \
+    }
 
 /* Where a directive may stand. A directive that may stand in a location is
  * given the location config (outside every <Location>: the server's base
@@ -164,11 +173,11 @@ struct ins_cmd {
     apr_pool_t *pool;      /* lives as long as the generation */
     apr_pool_t *temp_pool; /* until the config has been read */
     ins_server *server;
-    const char *path;      /* the <Location> around it, else NULL */
-    const char *name;      /* the directive as the table spells it */
-    const char *file;      /* where it stands */
+    const char *path; /* the <Location> around it, else NULL */
+    const char *name; /* the directive as the table spells it */
+    const char *file; /* where it stands */
     unsigned line;
-    void *info;            /* the row's info */
+    void *info; /* the row's info */
 };
 
 /* Setters return NULL, or words that complete "file:line: NAME: ...". */
@@ -182,12 +191,12 @@ typedef enum ins_args {
     INS_ARGS_NONE,
     INS_ARGS_ONE,
     INS_ARGS_TWO,
-    INS_ARGS_FLAG,    /* On or Off, to a setter */
-    INS_ARGS_ITERATE, /* one or more; the setter is called for each */
-    INS_ARGS_ARGV,    /* min_args to max_args (0: no maximum), all at once */
-    INS_ARGS_INT_FIELD,    /* a number from min to max, stored at offset as int */
-    INS_ARGS_FLAG_FIELD,   /* On or Off, stored at offset as int */
-    INS_ARGS_STRING_FIELD  /* stored at offset as const char * */
+    INS_ARGS_FLAG,        /* On or Off, to a setter */
+    INS_ARGS_ITERATE,     /* one or more; the setter is called for each */
+    INS_ARGS_ARGV,        /* min_args to max_args (0: no maximum), all at once */
+    INS_ARGS_INT_FIELD,   /* a number from min to max, stored at offset as int */
+    INS_ARGS_FLAG_FIELD,  /* On or Off, stored at offset as int */
+    INS_ARGS_STRING_FIELD /* stored at offset as const char * */
 } ins_args;
 
 typedef struct ins_directive {
@@ -210,23 +219,35 @@ typedef struct ins_directive {
 } ins_directive;
 
 #define INS_FLAG(nm, type, field, at, words)                                                       \
-    { .name = nm, .args = INS_ARGS_FLAG_FIELD, .where = at, .syntax = "On|Off",                    \
-      .initial = "Off", .help = words, .offset = offsetof(type, field) }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_FLAG_FIELD, .where = at, .syntax = "On|Off",                  \
+        .initial = "Off", .help = words, .offset = offsetof(type, field)                           \
+    }
 #define INS_INT(nm, type, field, lo, hi, dflt, at, words)                                          \
-    { .name = nm, .args = INS_ARGS_INT_FIELD, .where = at, .syntax = "NUMBER", .initial = dflt,    \
-      .help = words, .offset = offsetof(type, field), .min = lo, .max = hi }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_INT_FIELD, .where = at, .syntax = "NUMBER", .initial = dflt,  \
+        .help = words, .offset = offsetof(type, field), .min = lo, .max = hi                       \
+    }
 #define INS_STRING(nm, type, field, dflt, at, words)                                               \
-    { .name = nm, .args = INS_ARGS_STRING_FIELD, .where = at, .syntax = "TEXT", .initial = dflt,   \
-      .help = words, .offset = offsetof(type, field) }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_STRING_FIELD, .where = at, .syntax = "TEXT", .initial = dflt, \
+        .help = words, .offset = offsetof(type, field)                                             \
+    }
 #define INS_TAKE1(nm, fn, at, words)                                                               \
-    { .name = nm, .args = INS_ARGS_ONE, .where = at, .set = { .one = fn }, .syntax = "VALUE",      \
-      .help = words }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_ONE, .where = at, .set = { .one = fn }, .syntax = "VALUE",    \
+        .help = words                                                                              \
+    }
 #define INS_TAKE2(nm, fn, at, words)                                                               \
-    { .name = nm, .args = INS_ARGS_TWO, .where = at, .set = { .two = fn },                         \
-      .syntax = "VALUE VALUE", .help = words }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_TWO, .where = at, .set = { .two = fn },                       \
+        .syntax = "VALUE VALUE", .help = words                                                     \
+    }
 #define INS_TAKE_ARGV(nm, fn, lo, hi, form, at, words)                                             \
-    { .name = nm, .args = INS_ARGS_ARGV, .where = at, .set = { .argv = fn }, .syntax = form,       \
-      .help = words, .min = lo, .max = hi }
+    {                                                                                              \
+        .name = nm, .args = INS_ARGS_ARGV, .where = at, .set = { .argv = fn }, .syntax = form,     \
+        .help = words, .min = lo, .max = hi                                                        \
+    }
 
 /* A module is one exported, named structure. Every member behind the header
  * may be left out. Configs are created in a pool that lives as long as the
@@ -240,9 +261,9 @@ struct ins_module {
     const char *source_file;
     const char *name; /* "hello_module", given at load */
 
-    const ins_handler *handlers;      /* ended by { 0 } */
-    const ins_directive *directives;  /* ended by { 0 } */
-    const ins_hook *hooks;            /* ended by { 0 } */
+    const ins_handler *handlers;     /* ended by { 0 } */
+    const ins_directive *directives; /* ended by { 0 } */
+    const ins_hook *hooks;           /* ended by { 0 } */
 
     void *(*create_server)(apr_pool_t *pool, ins_server *s);
     void *(*merge_server)(apr_pool_t *pool, void *base, void *over);
@@ -362,7 +383,14 @@ INS_API apr_time_t ins_now(void);
 INS_API const char *ins_http_date(ins_request *r, apr_time_t when);
 
 typedef enum ins_level {
-    INS_EMERG, INS_ALERT, INS_CRIT, INS_ERR, INS_WARNING, INS_NOTICE, INS_INFO, INS_DEBUG,
+    INS_EMERG,
+    INS_ALERT,
+    INS_CRIT,
+    INS_ERR,
+    INS_WARNING,
+    INS_NOTICE,
+    INS_INFO,
+    INS_DEBUG,
     INS_TRACE1
 } ins_level;
 /* To the error log, named after the module. Any thread. */
