@@ -7,6 +7,7 @@
 #include "master/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct control {
     struct source by_config; /* the second way in: see socket_path_of_config() */
     struct control_client *clients;
     int client_count;
+    int spare; /* given up for a moment when descriptors have run out */
     pid_t owner;
     dev_t dev;
     ino_t inode;
@@ -161,6 +163,20 @@ static bool is_allowed(int fd)
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* Out of descriptors: a client that stays in the queue would wake the loop for
+ * ever, so it is let in on the spare one and turned away. */
+static void turn_away(struct control *control, int door)
+{
+    int fd;
+
+    (void)close(control->spare);
+    fd = accept4(door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void accept_ready(struct master *m, void *ctx, uint32_t events)
 {
     struct control *control = m->control;
@@ -170,6 +186,9 @@ static void accept_ready(struct master *m, void *ctx, uint32_t events)
 
     (void)events;
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE) {
+            turn_away(control, door->fd);
+        }
         return;
     }
     client =
@@ -300,6 +319,7 @@ int control_open(struct master *m, const char *path, const char *config)
         free(control);
         return error;
     }
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     control->by_config.fd = -1;
     open_by_config(m, config);
     return 0;
@@ -326,6 +346,7 @@ void control_close(struct master *m)
     while (m->control->clients != NULL) {
         drop(m, m->control->clients);
     }
+    (void)close(m->control->spare);
     free(m->control);
     m->control = NULL;
 }

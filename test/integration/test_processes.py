@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that die, and a master that survives them."""
 import os
+import resource
 import signal
+import socket
 import time
 
 import pytest
@@ -261,3 +263,21 @@ def test_idle_connections_survive_the_death_of_another_worker(server):
         if owner != victim:
             assert version_of(connection.request("/hello").body) == 1
         connection.close()
+
+
+def test_a_master_out_of_descriptors_turns_clients_away(server):
+    s = server(ROUTE, {"hello": hello(1)})
+    path = os.path.join(s.root, "run", "instar.sock")
+    limits = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+    used = max(int(fd) for fd in os.listdir(f"/proc/{s.pid}/fd")) + 1
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
+    try:
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect(path)
+                assert client.recv(1) == b""
+        assert answers(s) == 1
+    finally:
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+    assert s.ctl("status").returncode == 0
