@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from harness import processes
 from harness.env import SANITIZED, until
 from harness.http import Broken, Connection
 from harness.modules import PROBE, PROBE_ROUTES
