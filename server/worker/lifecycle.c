@@ -46,7 +46,7 @@ static bool is_wildcard(const struct listener *l)
 /* Only behind a wildcard does it take a system call to know it. */
 static uint16_t set_local(union record_address *into, const struct listener *l, int fd)
 {
-    struct sockaddr_storage local;
+    struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
     socklen_t len = sizeof(local);
 
     if (!is_wildcard(l)) {
