@@ -108,6 +108,47 @@ struct log_set *logs_open(const struct conf *conf, struct diags *diags, apr_pool
     return set;
 }
 
+/* A start makes DefaultRuntimeDir and all above it. */
+static bool is_made_at_start(const struct conf *conf, const char *folder)
+{
+    const char *made = conf->process.runtime_dir;
+    size_t len = strlen(folder);
+
+    return strncmp(made, folder, len) == 0 && (made[len] == '/' || made[len] == '\0');
+}
+
+/* What this user may not see is for the one who starts the server. */
+static int check_place(const struct conf *conf, const char *path, apr_pool_t *pool)
+{
+    const char *folder = apr_pstrndup(pool, path, (size_t)(strrchr(path, '/') - path));
+    struct stat st;
+
+    if (stat(path, &st) == 0) {
+        return S_ISDIR(st.st_mode) ? EISDIR : 0;
+    }
+    if (*folder == '\0' || is_made_at_start(conf, folder)) {
+        return 0;
+    }
+    if (stat(folder, &st) != 0) {
+        return errno == ENOENT || errno == ENOTDIR ? errno : 0;
+    }
+    return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+}
+
+void logs_check(const struct conf *conf, struct diags *diags)
+{
+    const apr_array_header_t *logs = conf->process.logs;
+
+    for (int i = 0; i < logs->nelts; i++) {
+        const struct conf_log *log = &APR_ARRAY_IDX(logs, i, struct conf_log);
+        int error = *log->path == '/' ? check_place(conf, log->path, diags->pool) : 0;
+
+        if (error != 0) {
+            report(conf, log, error, diags);
+        }
+    }
+}
+
 int logs_find(const struct log_set *set, const char *path)
 {
     apr_pool_t *pool;

@@ -24,6 +24,9 @@ struct log_set {
  * start) at its directive. The set lives in pool; its descriptors are closed by
  * a cleanup of pool. */
 struct log_set *logs_open(const struct conf *conf, struct diags *diags, apr_pool_t *pool);
+/* What a configtest can say without leaving traces: a log that is a folder, or whose folder is
+ * missing (unless a start makes it) is the same diagnostic. */
+void logs_check(const struct conf *conf, struct diags *diags);
 /* A log's path as log sets know it: "stderr", or absolute. */
 const char *logs_path(const char *server_root, const char *text, apr_pool_t *pool);
 /* The descriptor; path as the directive spells it (ServerRoot-relative) or

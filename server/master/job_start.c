@@ -53,7 +53,10 @@ bool job_start_generation(struct master *m, struct job *job)
     struct diags *diags = job->outcome->diags;
     bool check = job->kind == JOB_CHECK || diags->errors > 0;
 
-    if (!check && !job_open(m, job)) {
+    if (check) {
+        logs_check(job->manifest->conf, diags);
+    }
+    else if (!job_open(m, job)) {
         return false;
     }
     job->gen = generation_start(m, job->manifest, diags, check ? CHECK_NUMBER : m->last_number,

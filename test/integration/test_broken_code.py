@@ -265,6 +265,8 @@ def test_an_unknown_user_is_named(s):
 def test_a_log_that_cannot_be_opened_is_named(s):
     s.write_config(s.config + 'CustomLog /nowhere/at/all/log "%h"\n')
     check(s, ["start", "config"], "/nowhere/at/all/log")
+    tested = s.run("-t")
+    assert tested.returncode == 1 and "/nowhere/at/all/log" in tested.stderr, tested
 
 
 def test_the_config_file_may_be_gone(s):

@@ -276,6 +276,26 @@ static void logs_are_opened_once_each(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+static void what_a_start_would_say_of_logs_is_known_without_opening(void **state)
+{
+    const char *f = config_folder(*state);
+    struct config_case result;
+
+    config_write(f, "a.conf",
+                 "Listen 1\nDefaultRuntimeDir run/x\nErrorLog run/e.log\nCustomLog no/such x\n"
+                 "CustomLog run/x/c.log x\nCustomLog a.conf/c.log x\nCustomLog /tmp x\n"
+                 "CustomLog new.log x\nCustomLog stderr x\n");
+    result = config_file(*state, f, "a.conf");
+    assert_int_equal(result.diags->errors, 0);
+    logs_check(result.conf, result.diags);
+    assert_int_equal(result.diags->errors, 3);
+    assert_int_equal(result.diags->first->stage, DIAG_START);
+    assert_int_equal(result.diags->first->line, 4);
+    assert_int_equal(result.diags->first->next->line, 6);
+    assert_int_equal(result.diags->last->line, 7);
+    assert_int_not_equal(access(apr_pstrcat(*state, f, "/new.log", NULL), F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +314,7 @@ int main(void)
         cmocka_unit_test(containers_have_a_depth),
         cmocka_unit_test(containers_end_in_their_file),
         cmocka_unit_test(logs_are_opened_once_each),
+        cmocka_unit_test(what_a_start_would_say_of_logs_is_known_without_opening),
     };
 
     return cmocka_run_group_tests(tests, config_setup, config_teardown);
