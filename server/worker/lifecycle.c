@@ -105,20 +105,25 @@ struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct
     return c;
 }
 
+/* Output is watched only once a socket has been full: a socket that can be
+ * written to would else be reported as soon as it is registered. */
 bool conn_register(struct worker *w, struct conn *c)
 {
-    struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+    bool output = c->watches_output || !c->can_write;
 
-    if (c->registered) {
+    if (c->registered && output == c->watches_output) {
         return true;
     }
+    ev.events |= output ? (uint32_t)EPOLLOUT : 0;
     ev.data.u64 = conn_tag(&w->slab, c);
-    if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0) {
+    if (epoll_ctl(w->epoll_fd, c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev) < 0) {
         log_error("INS01403", "cannot poll a connection: errno %d", errno);
         conn_close(w, c);
         return false;
     }
     c->registered = true;
+    c->watches_output = output;
     return true;
 }
 
