@@ -74,9 +74,10 @@ struct conn {
     uint32_t generation; /* of the slot: tells a stale event from a live one */
     uint16_t listener;   /* index in the worker's set */
     uint8_t state;
-    uint8_t noted;   /* events that came while a handler owned it */
-    bool registered; /* in epoll */
-    bool queued;     /* in the ready queue */
+    uint8_t noted;       /* events that came while a handler owned it */
+    bool registered;     /* in epoll */
+    bool watches_output; /* with EPOLLOUT */
+    bool queued;         /* in the ready queue */
     bool can_read, can_write, hung_up;
     bool shared;  /* its descriptor was sent somewhere: EPOLL_CTL_DEL before close */
     bool refused; /* a successor did not take it: stays here, closed after its next answer */
