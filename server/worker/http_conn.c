@@ -5,6 +5,8 @@
  */
 #include "worker/http_machine.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -100,6 +102,9 @@ static void arm_for_state(struct worker *w, struct conn *c)
     if (c->state == CONN_HEAD && is_idle(w, c)) {
         arm(w, c, conf->keep_alive_timeout);
         return;
+    }
+    if (c->state == CONN_WAITING && timer_armed(&c->timer)) {
+        return; /* waiting once more is no new wait */
     }
     if (c->state != CONN_HEAD && c->state != CONN_BODY && c->state != CONN_DISCARD) {
         arm(w, c, conf->timeout);
@@ -317,13 +322,35 @@ static enum step answer_plain_http(struct worker *w, struct conn *c)
     return http_linger(w, c);
 }
 
+/* "192.0.2.7:1234", as requests log it. */
+static const char *peer_text(const struct worker *w, const struct conn *c, char *out, size_t size)
+{
+    const struct record *r = conn_record(&w->slab, c);
+    char ip[INET6_ADDRSTRLEN] = "unix:";
+    int port = 0;
+
+    if (r->peer_len > 0 && r->peer.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &r->peer.v4.sin_addr, ip, sizeof(ip));
+        port = ntohs(r->peer.v4.sin_port);
+    }
+    else if (r->peer_len > 0) {
+        inet_ntop(AF_INET6, &r->peer.v6.sin6_addr, ip, sizeof(ip));
+        port = ntohs(r->peer.v6.sin6_port);
+    }
+    (void)snprintf(out, size, port ? "%s:%d" : "%s", ip, port);
+    return out;
+}
+
 static enum step read_failed(struct worker *w, struct conn *c)
 {
     if (c->tls != NULL && tls_is_plain_http(c->tls)) {
         return answer_plain_http(w, c);
     }
     if (c->tls != NULL) {
-        log_info("INS01407", "TLS: %s", tls_error(c->tls));
+        char peer[INET6_ADDRSTRLEN + sizeof(":65535")];
+
+        log_line("INS01407", "ssl", INS_INFO, peer_text(w, c, peer, sizeof(peer)), "%s",
+                 tls_error(c->tls));
         (void)transport_flush_tls(c);
     }
     return http_conn_close(w, c);
@@ -411,6 +438,7 @@ enum step http_step_body(struct worker *w, struct conn *c)
     work->in_start += consumed;
     work->body_bytes += consumed;
     if (outcome == H1_COMPLETE) {
+        timer_cancel(&w->timers, &c->timer);
         c->state = CONN_WAITING;
         return STEP_NEXT;
     }

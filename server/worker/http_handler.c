@@ -148,6 +148,7 @@ static enum step run_elsewhere(struct worker *w, struct conn *c)
     }
     hand_out(w, c, CONN_ANSWER);
     if (handoff_give_job(&w->handoff, &c->job)) {
+        timer_cancel(&w->timers, &c->timer);
         return STEP_WAIT;
     }
     w->running--;
@@ -161,7 +162,6 @@ enum step http_step_waiting(struct worker *w, struct conn *c)
 {
     enum step step;
 
-    timer_cancel(&w->timers, &c->timer);
     if (handoff_route_is_slow(&w->handoff, route_of(c->work->request))) {
         step = run_elsewhere(w, c);
         if (step != STEP_NEXT) {
@@ -169,6 +169,7 @@ enum step http_step_waiting(struct worker *w, struct conn *c)
         }
     }
     else if (handoff_can_start(&w->handoff)) {
+        timer_cancel(&w->timers, &c->timer);
         return run_inline(w, c);
     }
     step = http_conn_wait(w, c);

@@ -71,10 +71,22 @@ void loop_complete(struct worker *w, struct conn *c)
     }
 }
 
+/* Threads are free again. Who waits comes before the next request of who was served; those left
+ * over wait once more. */
+static void wake_waiting(struct worker *w)
+{
+    struct conn *c;
+
+    while ((c = queue_pop(&w->waiting)) != NULL) {
+        loop_ready(w, c);
+    }
+}
+
 static void take_completions(struct worker *w)
 {
     struct conn *c = atomic_exchange_explicit(&w->completions, NULL, memory_order_acquire);
 
+    wake_waiting(w);
     while (c != NULL) {
         struct conn *next = c->next;
 
@@ -86,9 +98,6 @@ static void take_completions(struct worker *w)
         c->state = c->work->resume;
         loop_ready(w, c);
         c = next;
-    }
-    for (c = queue_pop(&w->waiting); c != NULL; c = queue_pop(&w->waiting)) {
-        loop_ready(w, c); /* a thread is free again; those left over wait once more */
     }
 }
 

@@ -98,6 +98,20 @@ def test_many_more_sleepers_than_one_thread_get_through(server):
     assert sleepers.slept >= (30 if SANITIZED else 128), sleepers.slept
 
 
+def test_who_waits_for_a_thread_waits_no_longer_than_timeout(server):
+    """Threads that become free meanwhile, for others, do not start the wait anew."""
+    s = server(CONFIG + "Timeout 2\nThreadsPerWorker 4\n",
+               {"probe": PROBE, "hello": hello(1), "spin": SPIN}, workers=1)
+    clients = [s.connect() for _ in range(60)]
+    began = time.monotonic()
+    for client in clients:
+        client.send("GET /nap?ms=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    statuses = [client.answer().status for client in clients]
+    assert set(statuses) == {200, 503}, statuses
+    assert time.monotonic() - began < s.slack(5)
+    assert s.get("/hello").status == 200
+
+
 def test_a_handler_that_computes_does_not_hold_the_loop(server):
     s = make(server)
     with s.connect() as busy:

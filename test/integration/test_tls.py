@@ -184,6 +184,16 @@ def test_garbage_ends_the_connection(secure, authority, garbage):
     assert ask(secure, authority).status == 200
 
 
+def test_a_failed_handshake_is_logged_with_its_client(server, authority):
+    s = make(server, authority, HOSTS + "LogLevel info\n")
+    with socket.create_connection(("127.0.0.1", s.tls), PATIENCE) as raw:
+        port = raw.getsockname()[1]
+        raw.sendall(b"\x17\x03\x03\0\x05hello")
+        raw.recv(100)
+    until(lambda: re.search(rf"\[ssl:info\] .* \[client 127\.0\.0\.1:{port}\] INS01407: ", s.log()),
+          "the line is there")
+
+
 def test_large_bodies_both_ways(secure, authority):
     body = os.urandom(sized(1000000, 20000000, 300000))
     with Connection(("127.0.0.1", secure.tls), tls=authority.client(), sni="localhost") as connection:
