@@ -119,7 +119,7 @@ int cli_ask(const struct cli *cli, const struct whereabouts *w, const char *verb
 
 int cli_stop(const struct cli *cli, const struct whereabouts *w)
 {
-    struct control_answer answer = { VERB_DONE, cli->json ? "{\"ok\":true}\n" : "stopped\n" };
+    struct control_answer answer = { VERB_DONE, report_stopped(cli->json, "stopped\n") };
     int error = control_ask(w, cli->json ? "stop json" : "stop", &answer, cli->pool);
 
     /* A server that cannot be asked can still be told. */

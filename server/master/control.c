@@ -337,7 +337,7 @@ void control_close(struct master *m)
     for (client = m->control->clients; client != NULL; client = next) {
         next = client->next;
         if (client->for_end) {
-            control_reply(m, client, 0, client->json ? "{\"ok\":true}\n" : "stopped\n");
+            control_reply(m, client, 0, report_stopped(client->json, "stopped\n"));
         }
         else {
             drop(m, client);

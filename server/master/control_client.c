@@ -181,7 +181,7 @@ static int parse(const char *text, struct control_answer *answer)
     long code = strtol(text, &end, 10);
 
     if (end == text || *end != '\n' || code < 0 || code > VERB_ELSEWHERE) {
-        return EPROTO; /* it died in the middle of its answer */
+        return ECONNRESET; /* it died in the middle of its answer */
     }
     answer->code = (int)code;
     answer->text = end + 1;

@@ -65,7 +65,7 @@ static void do_graceful_stop(struct master *m, struct control_client *client,
 {
     (void)r;
     stop_gracefully(m);
-    control_reply(m, client, 0, client->json ? "{\"ok\":true}\n" : "stopping gracefully\n");
+    control_reply(m, client, 0, report_stopped(client->json, "stopping gracefully\n"));
 }
 
 static bool is_our_config(const struct master *m, const char *path)

@@ -174,6 +174,13 @@ const char *report_json(const struct outcome *outcome, apr_pool_t *pool)
     return apr_pstrcat(pool, jout_text(j, NULL), "\n", NULL);
 }
 
+const char *report_stopped(bool json, const char *words)
+{
+    return json ? "{\"ok\": true, \"generation\": null, \"compiled\": [], \"unchanged\": 0, "
+                  "\"ms\": 0, \"draining\": []}\n"
+                : words;
+}
+
 /* ---- The error log ----------------------------------------------------- */
 
 static void log_each_line(const struct outcome *outcome)

@@ -10,6 +10,8 @@ struct jout;
 
 const char *report_text(const struct outcome *outcome, bool colour, apr_pool_t *pool);
 const char *report_json(const struct outcome *outcome, apr_pool_t *pool);
+/* What a stop answers: words, or an outcome that leaves nothing serving. */
+const char *report_stopped(bool json, const char *words);
 /* To the error log: what went wrong line by line, then the outcome. */
 void report_log(const struct outcome *outcome);
 /* The members ok, generation ... errors, into an open object. */

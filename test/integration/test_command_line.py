@@ -113,9 +113,14 @@ def test_instarctl_starts_and_stops(daemon):
     assert done.returncode == DONE and json.loads(done.stdout)["ok"] is True, done
     note(daemon)
     assert version_of(daemon.get("/hello").body) == 1
-    done = daemon.ctl("stop", "--json")
-    assert done.returncode == DONE and json.loads(done.stdout)["ok"] is True, done
-    assert _refused(daemon)
+    for verb in ("stop", "graceful-stop"):
+        done = daemon.ctl(verb, "--json")
+        assert done.returncode == DONE, done
+        said = json.loads(done.stdout)
+        assert said["ok"] is True and said["generation"] is None and said["draining"] == [], said
+        until(lambda: _refused(daemon), "it is gone")
+        assert daemon.ctl("start").returncode == DONE
+        note(daemon)
 
 
 @pytest.mark.parametrize("arguments", [["-k"], ["-k", "dance"], ["-Q"], ["-d"], ["surplus"],
