@@ -36,6 +36,7 @@ static void *idle(void *nothing) { for (;;) { pause(); } return nothing; }
 
 DEEDS = {
     "crashes": "*(volatile int *)8 = 1;",
+    "uses a null pointer": "*(volatile int *)0 = 1;",
     "exits with success": "exit(0);",
     "leaves by _exit": "_exit(0);",
     "aborts": "abort();",
