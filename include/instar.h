@@ -276,7 +276,8 @@ struct ins_module {
     int (*post_config)(apr_pool_t *pool, ins_server *main_server);
     /* In each worker, before its first request. Threads are welcome here. */
     void (*child_init)(apr_pool_t *pool, ins_server *main_server);
-    /* In each worker, when it has drained. */
+    /* In each worker, when it has drained or the server stops; not where a
+     * handler still runs then. */
     void (*child_exit)(apr_pool_t *pool, ins_server *main_server);
 };
 

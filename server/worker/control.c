@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What master and generation tell a worker, and when it is done. */
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -131,12 +129,8 @@ void control_event(struct worker *w, enum source source)
 
 void control_signal(struct worker *w)
 {
-    struct signalfd_siginfo info;
-
-    if (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        log_notice("INS01414", "%s: stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
-        w->stop = true;
-    }
+    log_info("INS01414", "stopping by a signal");
+    w->stop = true;
 }
 
 void control_check_drained(struct worker *w)

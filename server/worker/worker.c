@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,17 +42,40 @@ static int watch_pairs(struct worker *w)
     return rv;
 }
 
-/* -X: nobody else looks after this process's signals. */
+static void on_stop_signal(int number)
+{
+    int error = errno;
+    uint64_t one = 1;
+
+    (void)number;
+    if (write(worker_self->signal_fd, &one, sizeof(one)) < 0) {
+        _exit(EXIT_FAILURE);
+    }
+    errno = error;
+}
+
+/* The loop ends in order, child_exit included. Not a signalfd: what a handler
+ * starts would inherit the blocked signal. SIGINT is the terminal's, with -X. */
 static int watch_signals(struct worker *w)
 {
+    struct sigaction action = { .sa_handler = on_stop_signal, .sa_flags = SA_RESTART };
     sigset_t set;
+    int rv;
 
+    w->signal_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->signal_fd < 0) {
+        return errno;
+    }
+    rv = loop_watch(w, w->signal_fd, EPOLLIN, SOURCE_SIGNALS, 0);
+    if (rv == 0 && (sigaction(SIGTERM, &action, NULL) < 0 ||
+                    (w->start.master_fd < 0 && sigaction(SIGINT, &action, NULL) < 0))) {
+        rv = errno;
+    }
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    w->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return w->signal_fd < 0 ? errno : loop_watch(w, w->signal_fd, EPOLLIN, SOURCE_SIGNALS, 0);
+    sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    return rv;
 }
 
 static int make_tables(struct worker *w)
@@ -86,7 +108,7 @@ static int prepare(struct worker *w)
     if (rv == 0) {
         rv = watch_pairs(w);
     }
-    if (rv == 0 && w->start.master_fd < 0) {
+    if (rv == 0) {
         rv = watch_signals(w);
     }
     if (rv == 0) {

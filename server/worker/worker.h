@@ -28,7 +28,7 @@ struct worker_start {
     int threads_max;               /* ThreadsPerWorker */
     int connections_max;           /* MaxConnections */
     void (*child_init)(void *ctx); /* runs the modules' hooks, before READY */
-    void (*child_exit)(void *ctx); /* when drained */
+    void (*child_exit)(void *ctx); /* when drained or stopped, no handler running */
     void *ctx;
 };
 

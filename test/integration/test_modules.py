@@ -136,6 +136,8 @@ def test_a_generation_and_its_workers_run_their_hooks(server):
     s.reload()
     until(lambda: s.log().count("worker ends") == 2, "the old workers' hook ran")
     assert s.log().count("set up for localhost") == 2
+    s.stop()
+    assert s.log().count("worker ends") == 4
 
 
 def test_a_module_of_several_files(server):
