@@ -249,7 +249,7 @@ static void put_type(struct writer *w, const struct request *q)
     if (!type && has_fields(q->pub.headers_out)) {
         type = apr_table_get(q->pub.headers_out, "Content-Type");
     }
-    if (type && (type == q->safe_type || http_text_clean(type, strlen(type)))) {
+    if (type && *type && (type == q->safe_type || http_text_clean(type, strlen(type)))) {
         PUT(w, "Content-Type: ");
         put_text(w, type);
         PUT(w, "\r\n");
