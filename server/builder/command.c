@@ -205,6 +205,10 @@ static void add_prefix_maps(const struct build_run *run, apr_array_header_t *arg
         if (!name->direct) {
             add(args, apr_psprintf(args->pool, "-ffile-prefix-map=%s=%s", name->via, name->real));
         }
+        if (name->copy) {
+            /* the compiler notes where it runs */
+            add(args, apr_psprintf(args->pool, "-ffile-prefix-map=%s=%s", name->copy, name->real));
+        }
     }
 }
 

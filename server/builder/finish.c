@@ -219,6 +219,24 @@ static const char *hint(const char *words, int status)
     return "";
 }
 
+/* A copied folder lacks what is below it and beside it. */
+static void explain_copy(struct finish *finish, const struct build *build,
+                         const struct result *result)
+{
+    const char *user = finish->run->conf->process.build_user_name;
+
+    if (*result->files &&
+        (strstr(result->output, "No such file or directory") ||
+         strstr(result->output, "Permission denied") || strstr(result->output, "cannot find "))) {
+        module_error(finish->diags, build->module, -1,
+                     "BuildUser %s may not read all of %s, so copies of its sources and headers "
+                     "were compiled, without the folders in it and above it; name those by "
+                     "absolute path (ModuleFlags -I), or move the module to a folder that this "
+                     "user may read",
+                     user ? user : "?", result->files);
+    }
+}
+
 static void explain_failure(struct finish *finish, const struct build *build,
                             const struct result *result)
 {
@@ -249,6 +267,7 @@ static void explain(struct finish *finish, const struct build *build, const stru
     switch ((enum result_outcome)result->outcome) {
     case RESULT_FAILED:
         explain_failure(finish, build, result);
+        explain_copy(finish, build, result);
         break;
     case RESULT_TIMEOUT:
         module_error(diags, build->module, -1,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -271,11 +272,27 @@ static apr_array_header_t *collect_files(struct job *job, bool *whole)
     return list.files;
 }
 
+/* Copied before any compiler ran, and closed to all of them. */
+static bool is_copy(const struct job *job, const struct file *file)
+{
+    const struct names *names = &job->work->run->names;
+    const struct name *name = names_find(names, file->path);
+    char buf[PATH_MAX];
+    struct stat st;
+
+    return name && name->copy &&
+           lstat(names_reach(names, file->path, buf, sizeof(buf)), &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* Could the compiler have read something else than what is there now? A file that
  * was known before must have its content still; one that was not must be older than this
- * attempt. */
+ * attempt. A copy stays; whether the file itself did is seen by the master, who may
+ * look at it. */
 static bool changed_meanwhile(const struct job *job, const struct file *file)
 {
+    if (is_copy(job, file)) {
+        return false;
+    }
     if (file->first <= job->epoch) {
         return file->changed > job->epoch;
     }
@@ -338,11 +355,32 @@ static const char *unreadable(const struct job *job, int *error)
         const char *path = sources->list[i]->path;
 
         if (access(names_reach(&run->names, path, buf, sizeof(buf)), R_OK) != 0) {
+            const struct name *name;
+
             *error = errno;
+            name = names_find(&run->names, path);
+            if (name && name->error) {
+                *error = name->error;
+            }
             return path;
         }
     }
     return NULL;
+}
+
+/* The first folder of its sources that was compiled as a copy; "". */
+static const char *copied_folder(const struct job *job)
+{
+    const struct sources *sources = &job->build->input->sources;
+
+    for (int i = 0; i < sources->count; i++) {
+        const struct name *name = names_find(&job->work->run->names, sources->list[i]->path);
+
+        if (name && name->copy) {
+            return name->real;
+        }
+    }
+    return "";
 }
 
 static void report(struct job *job, int outcome, const char *files, size_t files_len)
@@ -369,12 +407,13 @@ static void report_failure(struct job *job)
         report(job, RESULT_UNREADABLE, path, strlen(path));
     }
     else {
+        const char *folder = copied_folder(job);
         bool never_ran = false;
 
         for (int i = 0; i < job->count; i++) {
             never_ran = never_ran || job->steps[i].status < 0;
         }
-        report(job, never_ran ? RESULT_BROKEN : RESULT_FAILED, "", 0);
+        report(job, never_ran ? RESULT_BROKEN : RESULT_FAILED, folder, strlen(folder));
     }
 }
 

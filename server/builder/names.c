@@ -60,6 +60,8 @@ int names_add(struct names *names, const char *folder)
     name->fd = fd;
     name->via_len = (size_t)snprintf(name->via, sizeof(name->via), "/proc/self/fd/%d", fd);
     name->direct = true;
+    name->copy = NULL;
+    name->error = 0;
     return fd;
 }
 
@@ -68,7 +70,7 @@ void names_try(struct names *names)
     for (int i = 0; i < names->list->nelts; i++) {
         struct name *name = &APR_ARRAY_IDX(names->list, i, struct name);
 
-        name->direct = access(name->real, X_OK) == 0;
+        name->direct = !name->copy && access(name->real, X_OK) == 0;
     }
 }
 
@@ -79,10 +81,9 @@ static bool below(const struct name *name, const char *path)
            (path[name->real_len] == '/' || path[name->real_len] == '\0');
 }
 
-const char *names_reach(const struct names *names, const char *path, char *buf, size_t size)
+const struct name *names_find(const struct names *names, const char *path)
 {
     const struct name *best = NULL;
-    int n;
 
     for (int i = 0; i < names->list->nelts; i++) {
         const struct name *name = &APR_ARRAY_IDX(names->list, i, struct name);
@@ -91,6 +92,14 @@ const char *names_reach(const struct names *names, const char *path, char *buf, 
             best = name;
         }
     }
+    return best;
+}
+
+const char *names_reach(const struct names *names, const char *path, char *buf, size_t size)
+{
+    const struct name *best = names_find(names, path);
+    int n;
+
     if (!best || best->direct) {
         return path;
     }

@@ -3,7 +3,8 @@
  * Folders that the build user may not be able to reach by their paths (a
  * checkout below a 0700 home): they are opened before the privileges go, and
  * the compiler is given /proc/self/fd/N/... instead. Whoever reads a message or
- * a list of dependencies sees real paths again.
+ * a list of dependencies sees real paths again. A folder that is itself closed to the
+ * build user is copied (copies.h): its descriptor is then the copy's.
  */
 #ifndef BUILDER_NAMES_H
 #define BUILDER_NAMES_H
@@ -20,7 +21,9 @@ struct name {
     int fd;       /* O_PATH, CLOEXEC */
     char via[40]; /* "/proc/self/fd/7" */
     size_t via_len;
-    bool direct; /* the path itself works: set by names_try() */
+    bool direct;      /* the path itself works: set by names_try() */
+    const char *copy; /* the path of the copy that it leads to; NULL */
+    int error;        /* why there is no copy, where there should be one; 0 */
 };
 
 struct names {
@@ -35,6 +38,8 @@ int names_add(struct names *names, const char *folder);
 int names_fd(const struct names *names, const char *folder);
 /* After the drop: which folders can be reached by their paths? */
 void names_try(struct names *names);
+/* The folder among them that path is in; NULL. */
+const struct name *names_find(const struct names *names, const char *path);
 /* How to reach path now: itself, or a name in buf. */
 const char *names_reach(const struct names *names, const char *path, char *buf, size_t size);
 /* text with every /proc/self/fd/N of ours replaced by the real folder. */

@@ -14,7 +14,7 @@
 
 enum result_outcome {
     RESULT_BUILT,
-    RESULT_FAILED, /* detail: the compiler's exit status */
+    RESULT_FAILED, /* detail: the compiler's exit status; files: a folder that was copied, or "" */
     RESULT_TIMEOUT,
     RESULT_CHANGING,   /* the sources changed under every attempt */
     RESULT_UNREADABLE, /* the build user cannot read the file named in files; detail: errno */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The builder process: gives up its privileges, then keeps as many compilers
- * running as there are processors until every module is built or has failed.
- * It writes its results to a memfd and ends; the master takes them from there.
+ * The builder process: copies what only root may read, gives up its privileges, then keeps as many
+ * compilers running as there are processors until every module is built or has failed. It writes
+ * its results to a memfd and ends; the master takes them from there.
  */
 #include "builder/work.h"
 
@@ -20,6 +20,7 @@
 #include <apr_strings.h>
 
 #include "builder/compiler.h"
+#include "builder/copies.h"
 #include "builder/job.h"
 #include "config/conf.h"
 #include "util/role.h"
@@ -243,9 +244,12 @@ void work_run(struct builder *b, pid_t master)
     struct build_run *run = b->run;
     static struct crew crew;
 
+    (void)umask(022);
+    if (run->dropped) {
+        copies_make(run);
+    }
     drop(run, master);
     jail_enter(run->work_fd);
-    (void)umask(022);
     names_try(&run->names);
     b->memory.names = &run->names;
     crew_init(&crew, b);

@@ -174,11 +174,18 @@ static bool cores_wanted(void)
     return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur > 0;
 }
 
+int role_set_groups(gid_t gid, const char *user)
+{
+    return (user ? initgroups(user, gid) : setgroups(1, &gid)) != 0 ? errno : 0;
+}
+
 int role_drop_privileges(uid_t uid, gid_t gid, const char *user)
 {
     if (geteuid() == 0) {
-        if (user ? initgroups(user, gid) != 0 : setgroups(1, &gid) != 0) {
-            return errno;
+        int error = role_set_groups(gid, user);
+
+        if (error) {
+            return error;
         }
         if (setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
             return errno;

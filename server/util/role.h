@@ -22,6 +22,8 @@ pid_t fork_role(const char *name, const int *keep, int count, bool own_group);
 void role_init(int argc, char **argv);
 void role_set_name(const char *name);
 
+/* The supplementary groups alone: user's (NULL: gid alone). 0 or errno. */
+int role_set_groups(gid_t gid, const char *user);
 /* Give up root for good: user's groups (user NULL: gid alone), gid, uid,
  * no_new_privs; dumpable again if cores are wanted (RLIMIT_CORE is not 0). 0 or
  * errno. Where not root, only no_new_privs. */

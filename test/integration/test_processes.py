@@ -231,6 +231,27 @@ def test_a_module_in_another_folder_that_only_root_may_enter(server, tmp_path):
     assert answers(s) == 2
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root enters folders of others")
+def test_a_module_that_only_root_may_read(server, tmp_path):
+    """What root tries first: a file in its own home, where the folder itself is closed."""
+    source = hello(1).replace('#define VERSION "1"', '#include "number.h"')
+    for name, text in (("number.h", '#define VERSION "1"\n'), ("hello.c", source)):
+        (tmp_path / name).write_text(text)
+        os.chmod(tmp_path / name, 0o600)
+    os.chmod(tmp_path, 0o700)
+    s = server(ROUTE + f'LoadModule hello_module "{tmp_path}/hello.c"\n')
+    assert answers(s) == 1
+    assert s.reload()["compiled"] == []
+    (tmp_path / "number.h").write_text('#define VERSION "2"\n')
+    assert len(s.reload()["compiled"]) == 1
+    assert answers(s) == 2
+    (tmp_path / "number.h").write_text('#define VERSION "3"\nint broken = missing;\n')
+    outcome = s.graceful()
+    assert outcome["exit"] == 1 and outcome["stage"] == "build", outcome
+    assert f"{tmp_path}/number.h:2:" in s.ctl("graceful").stderr
+    assert answers(s) == 2
+
+
 def test_an_old_worker_that_is_killed_while_it_drains(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE}, workers=2)
     with Connection(s.address) as slow:

@@ -362,18 +362,192 @@ static void a_closed_home_does_not_hinder(void **state)
     assert_non_null(strstr(site->list->output, site_path(site, "modules/a.c")));
 }
 
-static void unreadable_sources_are_explained(void **state)
+/* modules/: a.c with own.h and two links to headers, none of which BuildUser may read. */
+static void closed_folder(struct site *site)
+{
+    site_write(site, "modules/own.h", "#define OWN \"one\"\n");
+    site_write(site, "outside.h", "#define OUTSIDE 1\n");
+    assert_int_equal(symlink("own.h", site_path(site, "modules/same.h")), 0);
+    assert_int_equal(symlink("../outside.h", site_path(site, "modules/outside.h")), 0);
+    site_write(site, "modules/a.c",
+               apr_pstrcat(site->pool,
+                           "#include \"own.h\"\n#include \"same.h\"\n#include \"outside.h\"\n",
+                           "const char *word(void);\nconst char *word(void) { return OWN; }\n",
+                           site_module(site, "a_module", "x"), NULL));
+    assert_int_equal(chmod(site_path(site, "modules/a.c"), 0600), 0);
+    assert_int_equal(chmod(site_path(site, "modules/own.h"), 0600), 0);
+    assert_int_equal(chmod(site_path(site, "modules"), 0700), 0);
+    site_config(site, "LoadModule a_module modules/a.c\n");
+}
+
+static void expect_rebuilt(struct site *site)
+{
+    char key[BUILD_KEY_HEX];
+
+    strcpy(key, site->list->list[0].key);
+    assert_int_equal(site_build(site), 1);
+    assert_string_not_equal(site->list->list[0].key, key);
+    assert_int_equal(site_build(site), 0);
+}
+
+static void what_only_root_may_read_is_built(void **state)
+{
+    struct site *site = *state;
+    char key[BUILD_KEY_HEX];
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    closed_folder(site);
+    assert_int_equal(site_build(site), 1);
+    assert_null(site->list->output);
+    assert_int_equal(site_count(site, "work."), 0);
+    assert_int_equal(site_build(site), 0);
+    site_restart(site);
+    assert_int_equal(site_build(site), 0);
+    site_write(site, "modules/own.h", "#define OWN \"two\"\n");
+    expect_rebuilt(site);
+    site_write(site, "outside.h", "#define OUTSIDE 2\n");
+    expect_rebuilt(site);
+    /* the same key as where it may be read */
+    strcpy(key, site->list->list[0].key);
+    assert_int_equal(chmod(site_path(site, "modules"), 0755), 0);
+    assert_int_equal(chmod(site_path(site, "modules/a.c"), 0644), 0);
+    assert_int_equal(chmod(site_path(site, "modules/own.h"), 0644), 0);
+    assert_int_equal(unlink(site_path(site, apr_pstrcat(site->pool, "build/", key, ".so", NULL))),
+                     0);
+    assert_int_equal(site_build(site), 1);
+    assert_string_equal(site->list->list[0].key, key);
+}
+
+/* Counts its runs, in what it says. */
+static void a_copy_is_compiled_once(void **state)
 {
     struct site *site = *state;
 
     if (geteuid() != 0) {
         skip();
     }
-    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
-    assert_int_equal(chmod(site_path(site, "modules/a.c"), 0600), 0);
-    site_config(site, "LoadModule a_module modules/a.c\n");
+    wrapper(site, "echo run", "");
+    closed_folder(site);
+    site_config(site,
+                apr_psprintf(site->pool, "ModuleCompiler %s/cc\nLoadModule a_module modules/a.c\n",
+                             site->root));
+    assert_int_equal(site_build(site), 1);
+    assert_string_equal(site->list->output, "run\n");
+}
+
+static void errors_in_copies_have_their_real_place(void **state)
+{
+    struct site *site = *state;
+    const char *real = site_path(site, "modules/own.h");
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    closed_folder(site);
+    site_write(site, "modules/own.h", "\nint broken(void) { return x; }\n");
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "own.h", 2, "'x' undeclared");
+    assert_string_equal(site->diags->first->file, real);
+    assert_non_null(strstr(site->list->output, real));
+    assert_null(strstr(site->list->output, "/proc/self/fd"));
+    assert_null(strstr(site->list->output, "work."));
+    assert_null(strstr(diags_text(site->diags, false, site->pool), "BuildUser"));
+}
+
+static void a_copied_folder_says_what_it_lacks(void **state)
+{
+    struct site *site = *state;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    closed_folder(site);
+    assert_int_equal(mkdir(site_path(site, "modules/sub"), 0700), 0);
+    site_write(site, "modules/sub/x.h", "#define X 1\n");
+    site_write(site, "modules/a.c",
+               apr_pstrcat(site->pool, "#include \"sub/x.h\"\n", site_module(site, "a_module", "x"),
+                           NULL));
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "a.c", 1, "sub/x.h: Permission denied");
+    site_expect(site, "instar.conf", 2, "ModuleFlags -I");
+    /* as it says */
+    site_write(
+        site, "modules/a.c",
+        apr_pstrcat(site->pool, "#include \"x.h\"\n", site_module(site, "a_module", "x"), NULL));
+    site_config(site, apr_psprintf(site->pool,
+                                   "ModuleFlags -I%s/modules/sub\nLoadModule a_module "
+                                   "modules/a.c\n",
+                                   site->root));
+    assert_int_equal(site_build(site), 1);
+    site_write(site, "modules/sub/x.h", "#define X 2\n");
+    expect_rebuilt(site);
+}
+
+/* Links are the compiler's to follow: root reads nothing for it that is elsewhere. */
+static void links_out_of_a_closed_folder_are_not_read(void **state)
+{
+    struct site *site = *state;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    closed_folder(site);
+    site_write(site, "secret", "the secret\n");
+    assert_int_equal(chmod(site_path(site, "secret"), 0600), 0);
+    assert_int_equal(unlink(site_path(site, "modules/own.h")), 0);
+    assert_int_equal(symlink(site_path(site, "secret"), site_path(site, "modules/own.h")), 0);
+    assert_int_equal(site_build(site), -1);
+    site_expect(site, "a.c", 1, "own.h: Permission denied");
+    assert_null(strstr(site->list->output, "the secret"));
+    /* nor is the source itself, where it is such a link */
+    assert_int_equal(unlink(site_path(site, "modules/a.c")), 0);
+    assert_int_equal(symlink(site_path(site, "secret"), site_path(site, "modules/a.c")), 0);
     assert_int_equal(site_build(site), -1);
     site_expect(site, "instar.conf", 2, "cannot read");
+    assert_null(strstr(diags_text(site->diags, false, site->pool), "the secret"));
+}
+
+/* A home full of other things: the module's own files are there all the same. */
+static void a_full_folder_does_not_hinder(void **state)
+{
+    struct site *site = *state;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    closed_folder(site);
+    for (int i = 0; i < 600; i++) {
+        site_write(site, apr_psprintf(site->pool, "modules/other%d.c", i), "int x;\n");
+    }
+    assert_int_equal(site_build(site), 1);
+}
+
+/* What is kept is the build of what was copied; what it became is compiled next. */
+static void a_copied_source_that_changes_is_not_mistaken(void **state)
+{
+    struct site *site = *state;
+    struct pollfd p = { .events = POLLIN };
+    char key[BUILD_KEY_HEX];
+    pid_t pid;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    assert_int_equal(chmod(site_path(site, "modules"), 0700), 0);
+    site_plan(site);
+    site_start(site, &pid, &p.fd);
+    usleep(200000);
+    site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    site_finish(site, pid, p.fd);
+    assert_int_equal(site->failed, 0);
+    strcpy(key, site->list->list[0].key);
+    assert_int_equal(site_build(site), 1);
+    assert_string_not_equal(site->list->list[0].key, key);
+    assert_int_equal(site_build(site), 0);
 }
 
 /* A file that changes while it is compiled: what is kept is the build of what it became. */
@@ -551,7 +725,13 @@ int main(void)
         CASE(the_jail_is_closed),
         CASE(only_named_descriptors_are_inherited),
         CASE(a_closed_home_does_not_hinder),
-        CASE(unreadable_sources_are_explained),
+        CASE(what_only_root_may_read_is_built),
+        CASE(a_copy_is_compiled_once),
+        CASE(errors_in_copies_have_their_real_place),
+        CASE(a_copied_folder_says_what_it_lacks),
+        CASE(links_out_of_a_closed_folder_are_not_read),
+        CASE(a_full_folder_does_not_hinder),
+        CASE(a_copied_source_that_changes_is_not_mistaken),
         CASE(changed_while_compiled_is_compiled_again),
         CASE(sources_that_never_rest_are_given_up),
         CASE(flags_reach_the_compiler_as_they_are),
