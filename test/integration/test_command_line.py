@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness import processes
-from harness.env import INSTAR, INSTARCTL, PATIENCE, PREFIX, until
+from harness.env import INSTAR, INSTARCTL, PATIENCE, PREFIX, others_may_enter, until
 from harness.http import Broken
 from harness.modules import PROBE, PROBE_ROUTES, hello, version_of
 
@@ -199,7 +199,8 @@ def test_configtest_binds_nothing_and_needs_no_server(server):
     assert version_of(s.get("/hello").body) == 1
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="to give up root one must be root")
+@pytest.mark.skipif(os.getuid() != 0 or not others_may_enter(INSTAR),
+                    reason="takes root, and programs that other users can reach")
 def test_configtest_needs_no_root(server):
     import pwd
     nobody = pwd.getpwnam("nobody")
@@ -215,7 +216,8 @@ def test_configtest_needs_no_root(server):
     assert done.returncode == DONE, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="to give up root one must be root")
+@pytest.mark.skipif(os.getuid() != 0 or not others_may_enter(INSTAR),
+                    reason="takes root, and programs that other users can reach")
 def test_a_server_needs_no_root(server):
     import pwd
     nobody = pwd.getpwnam("nobody")
@@ -237,7 +239,8 @@ def test_a_server_needs_no_root(server):
     assert version_of(s.get("/hello").body) == 2
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="to give up root one must be root")
+@pytest.mark.skipif(os.getuid() != 0 or not others_may_enter(INSTAR),
+                    reason="takes root, and programs that other users can reach")
 def test_strangers_are_not_obeyed(server):
     s = server(ROUTE, {"hello": hello(1)})
     paths = [os.path.join(folder, name) for folder, _, names in os.walk(s.path("run"))

@@ -2,8 +2,10 @@
 /* Virtual hosts: which one answers behind a listener, a local address and a name. */
 #include "http_fixture.h"
 
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,10 +135,29 @@ static const char *find(const struct http_case *c, const struct ask *a)
     return http_find_server(hosts, a->name, a->name ? strlen(a->name) : 0)->server_hostname;
 }
 
+/* Not on a machine without /etc/hosts. */
+static bool localhost_has_an_address(void)
+{
+    struct addrinfo *list = NULL;
+
+    if (getaddrinfo("localhost", NULL, NULL, &list) != 0) {
+        return false;
+    }
+    freeaddrinfo(list);
+    return true;
+}
+
 static void the_best_host_answers(void **state)
 {
+    bool names = localhost_has_an_address();
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct http_case http = http_good(*state, cases[i].config, listeners, NULL, NULL);
+        struct http_case http;
+
+        if (!names && strstr(cases[i].config, "<VirtualHost localhost")) {
+            continue;
+        }
+        http = http_good(*state, cases[i].config, listeners, NULL, NULL);
 
         for (const struct ask *a = cases[i].asks; a->want; a++) {
             const char *got = find(&http, a);

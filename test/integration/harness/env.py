@@ -8,6 +8,17 @@ PREFIX = os.environ.get("INSTAR_PREFIX") or os.path.dirname(
 INSTAR = os.path.join(PREFIX, "sbin", "instar")
 INSTARCTL = os.path.join(PREFIX, "bin", "instarctl")
 
+
+
+def others_may_enter(path):
+    """Can a user who owns nothing here reach it? Not below a home with mode 0700."""
+    while path != "/":
+        path = os.path.dirname(path)
+        if not os.stat(path).st_mode & 0o001:
+            return False
+    return True
+
+
 LONG = bool(os.environ.get("INSTAR_LONG"))
 SANITIZED = bool(os.environ.get("INSTAR_SANITIZER") or os.environ.get("INSTAR_SANITIZED"))
 TSAN = os.environ.get("INSTAR_SANITIZER") == "tsan"
