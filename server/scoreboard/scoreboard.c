@@ -132,7 +132,6 @@ void sb_worker_free(struct scoreboard *board, struct sb_worker *slot)
     INS_CHECK(i <= (int)(sizeof(board->base) / sizeof(board->base[0])));
     atomic_store(&slot->pid, 0);
     atomic_store(&slot->connections, 0);
-    atomic_store(&slot->idle, 0);
     atomic_store(&slot->busy, 0);
     atomic_store(&slot->threads, 0);
     atomic_store(&slot->generation, 0);

@@ -42,7 +42,7 @@ struct sb_worker {
     _Atomic uint64_t generation; /* 0: free */
     _Atomic uint32_t index;
     _Atomic int32_t pid;
-    _Atomic uint32_t connections, idle, busy, threads;
+    _Atomic uint32_t connections, busy, threads;
 #define X(name, words) _Atomic uint64_t name;
     SB_COUNTERS(X)
 #undef X

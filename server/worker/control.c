@@ -103,7 +103,6 @@ static void peer_gone(struct worker *w, enum source source)
         _exit(0);
     }
     loop_unwatch(w, w->start.generation_fd);
-    w->orphan = true;
     log_warning("INS01413", "the generation process is gone: serving on without it");
 }
 

@@ -86,7 +86,7 @@ struct worker {
     struct timer accept_timer;
 
     /* draining */
-    bool draining, hand_over, orphan;
+    bool draining, hand_over;
     int64_t deadline; /* ms; 0 none */
     uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
     uint32_t parked_count;

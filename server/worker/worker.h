@@ -32,8 +32,9 @@ struct worker_start {
     void *ctx;
 };
 
-/* Serves until drained, told to stop, or orphaned of its master. Returns the
- * exit status; the caller leaves by _exit(). */
+/* Serves until drained, told to stop, or orphaned of its master, then ends the
+ * process by _exit(), on whatever thread has the loop. Returns only where it
+ * could not start: the exit status. */
 int worker_run(const struct worker_start *start);
 
 #endif
