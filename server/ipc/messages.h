@@ -66,6 +66,7 @@ struct ipc_peer {
     X(HANDOVER_FROM,   1, struct ipc_peer)        /* adopt what is offered there */ \
     /* worker -> master */ \
     X(ACCEPT_STOPPED,  0, struct ipc_switch)      \
+    X(IDLE_MOVED,      0, struct ipc_empty)       /* what was idle when DRAIN came has moved */ \
     /* worker -> worker, see worker/handover.h */ \
     X(CONN_OFFER,     -1, struct ipc_variable)    \
     X(CONN_TAKEN,      0, struct ipc_variable)

@@ -112,8 +112,24 @@ static void begin(struct master *m, struct generation *gen, struct ipc_drain *dr
     /* Its generation process first, so that it wonders at no worker's end. */
     generation_send(gen, IPC_GEN_DRAIN, drain, sizeof(*drain));
     for (w = gen->workers; w != NULL; w = w->next) {
+        w->moving = gen->hand_over;
         worker_send(w, IPC_DRAIN, drain, sizeof(*drain), NULL);
     }
+}
+
+bool drain_is_moving(const struct master *m)
+{
+    const struct generation *gen;
+    const struct worker_pair *w;
+
+    for (gen = m->generations; gen != NULL; gen = gen->next) {
+        for (w = gen->workers; w != NULL; w = w->next) {
+            if (w->moving) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 void drain_after_switch(struct master *m, struct generation *old, bool cut)

@@ -10,6 +10,8 @@
 void drain_after_switch(struct master *m, struct generation *old, bool cut);
 /* A graceful stop: nothing moves. */
 void drain_for_stop(struct master *m, struct generation *gen);
+/* Has some draining worker not said yet that what was idle has moved? */
+bool drain_is_moving(const struct master *m);
 /* A new worker of the serving generation can take connections from all that
  * drain. */
 void drain_worker_joined(struct master *m, struct worker_pair *w);

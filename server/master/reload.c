@@ -2,7 +2,7 @@
 /*
  * The reload state machine:
  *
- *   queued -> building -> waiting -> starting -> switching -> done
+ *   queued -> building -> waiting -> starting -> switching -> moving -> done
  *
  * Each step ends in the next one or in job_end(); until the switch is done the
  * old generation has noticed nothing, so that failing is the same everywhere:
@@ -301,6 +301,21 @@ static void use_log(struct master *m, const struct manifest *manifest)
     }
 }
 
+/* New connections get the new code already; whoever asked hears of it when
+ * those that were idle do too, or soon in any case. */
+static void moved(struct master *m, void *ctx)
+{
+    (void)ctx;
+    job_end(m, true);
+}
+
+void reload_worker_moved(struct master *m)
+{
+    if (m->job != NULL && m->job->step == STEP_MOVING && !drain_is_moving(m)) {
+        job_end(m, true);
+    }
+}
+
 void reload_switched(struct master *m, struct generation *old)
 {
     struct job *job = m->job;
@@ -311,7 +326,9 @@ void reload_switched(struct master *m, struct generation *old)
     drain_after_switch(m, old, job->cut);
     control_follow(m, job->manifest->conf);
     job->gen = NULL;
-    job_end(m, true);
+    job->step = STEP_MOVING;
+    timer_set(&m->loop, &job->timer, loop_now_ms() + MOVE_MS, moved, NULL);
+    reload_worker_moved(m);
 }
 
 void reload_switch_failed(struct master *m)
@@ -422,8 +439,12 @@ void reload_successor(struct master *m)
 
 void reload_abandon(struct master *m, const char *why)
 {
-    struct job *job = m->job;
+    struct job *job;
 
+    if (m->job != NULL && m->job->step == STEP_MOVING) {
+        job_end(m, true); /* it is done */
+    }
+    job = m->job;
     m->job = NULL;
     if (job != NULL) {
         if (job->step == STEP_SWITCHING) {

@@ -34,6 +34,8 @@ void reload_generation_exited(struct master *m, struct generation *gen, int stat
 void reload_generation_gone(struct master *m);
 /* True if pid was the running job's builder, which is reaped then. */
 bool reload_builder_exited(struct master *m, pid_t pid);
+/* From workers.c: a draining worker has moved what was idle, or is gone. */
+void reload_worker_moved(struct master *m);
 /* From switch.c. */
 void reload_switched(struct master *m, struct generation *old);
 void reload_switch_failed(struct master *m);

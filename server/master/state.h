@@ -31,6 +31,7 @@ struct sb_generation;
 
 enum {
     SWITCH_MS = 50,           /* how long the old workers have to stop accepting */
+    MOVE_MS = 100,            /* how long a reload's caller waits for idle connections to move */
     KILL_GRACE_MS = 2000,     /* between a drain's deadline and SIGKILL */
     STOP_GRACE_MS = 3000,     /* between GEN_STOP and SIGKILL */
     KEEPALIVE_OWED_MS = 5000, /* a generation that drains for less than this is not cut */
@@ -69,7 +70,8 @@ struct worker_pair {
     uint32_t index;
     pid_t pid;
     struct source source;
-    bool asked; /* to stop accepting, without an answer yet */
+    bool asked;  /* to stop accepting, without an answer yet */
+    bool moving; /* told to drain, has not said yet that what was idle has moved */
 };
 
 enum gen_life { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };
@@ -114,7 +116,7 @@ struct outcome {
 };
 
 enum job_kind { JOB_START, JOB_RELOAD, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
-enum job_step { STEP_QUEUED, STEP_BUILDING, STEP_WAITING, STEP_STARTING, STEP_SWITCHING };
+enum job_step { STEP_QUEUED, STEP_BUILDING, STEP_WAITING, STEP_STARTING, STEP_SWITCHING, STEP_MOVING };
 
 /* One way from a config on disk to a serving generation (or to a verdict). */
 struct job {

@@ -12,6 +12,7 @@
 #include "ipc/ipc.h"
 #include "master/drain.h"
 #include "master/generations.h"
+#include "master/reload.h"
 #include "master/switch.h"
 #include "util/log.h"
 
@@ -33,6 +34,24 @@ void worker_send(struct worker_pair *w, enum ipc_type type, const void *payload,
     }
 }
 
+static void listen_to(struct master *m, struct worker_pair *w)
+{
+    struct ipc_switch stopped;
+
+    switch ((enum ipc_type)incoming.header.type) {
+    case IPC_ACCEPT_STOPPED:
+        memcpy(&stopped, incoming.payload, sizeof(stopped));
+        switch_worker_stopped(m, w, stopped.number);
+        return;
+    case IPC_IDLE_MOVED:
+        w->moving = false;
+        reload_worker_moved(m);
+        return;
+    default:
+        return;
+    }
+}
+
 static void heard(struct master *m, void *ctx, uint32_t events)
 {
     struct worker_pair *w = ctx;
@@ -48,13 +67,10 @@ static void heard(struct master *m, void *ctx, uint32_t events)
         if (rv == APR_EAGAIN) {
             return;
         }
-        if (rv == APR_SUCCESS && incoming.header.type == IPC_ACCEPT_STOPPED) {
-            struct ipc_switch stopped;
-
-            memcpy(&stopped, incoming.payload, sizeof(stopped));
-            switch_worker_stopped(m, w, stopped.number);
+        if (rv == APR_SUCCESS) {
+            listen_to(m, w);
         }
-        else if (rv != APR_SUCCESS && rv != APR_EGENERAL && rv != APR_ENOSPC) {
+        else if (rv != APR_EGENERAL && rv != APR_ENOSPC) {
             worker_remove(m, w);
             return;
         }
@@ -107,4 +123,5 @@ void worker_remove(struct master *m, struct worker_pair *w)
     if (asked) {
         switch_worker_lost(m);
     }
+    reload_worker_moved(m);
 }

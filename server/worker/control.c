@@ -48,7 +48,7 @@ static void drain(struct worker *w, const struct ipc_message *m)
     w->deadline = order.deadline;
     w->hand_over = order.hand_over != 0;
     if (!w->draining) {
-        w->draining = true;
+        w->draining = w->owes_word = true;
         accept_stop(w);
         close_listeners(w, &order);
     }
@@ -132,14 +132,28 @@ void control_signal(struct worker *w)
     w->stop = true;
 }
 
+static bool all_offered(const struct worker *w)
+{
+    return w->parked_count == 0 && !handover_pending(w);
+}
+
+/* Once: the caller of the reload waits for it. */
+static void say_moved(struct worker *w)
+{
+    if (w->owes_word && all_offered(w)) {
+        w->owes_word = false;
+        (void)ipc_send(w->start.master_fd, w->start.generation, IPC_IDLE_MOVED, NULL, 0, NULL, 0);
+    }
+}
+
 void control_check_drained(struct worker *w)
 {
+    say_moved(w);
     if (w->slab.living == 0 && w->running == 0) {
         w->stop = true;
     }
     else if (w->deadline > 0 && w->now >= w->deadline &&
-             ((!handover_pending(w) && w->parked_count == 0) ||
-              w->now >= w->deadline + LAST_ANSWERS_MS)) {
+             (all_offered(w) || w->now >= w->deadline + LAST_ANSWERS_MS)) {
         log_notice("INS01415", "the drain deadline has passed: %u connections are cut",
                    w->slab.living);
         w->stop = true;

@@ -87,6 +87,7 @@ struct worker {
 
     /* draining */
     bool draining, hand_over;
+    bool owes_word; /* IDLE_MOVED to the master */
     int64_t deadline; /* ms; 0 none */
     uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
     uint32_t parked_count;

@@ -209,6 +209,19 @@ def test_a_moved_connection_remembers_its_requests(server):
         assert connection.request("/info").closes
 
 
+def test_a_reload_is_over_when_what_was_idle_has_moved(server):
+    """No wait in between: the outcome comes when the connections are with the new code."""
+    s = server(ROUTE, {"hello": hello(1)}, workers=2)
+    connections = [s.connect() for _ in range(100)]
+    for number in range(1, 6):
+        s.write_module("hello", hello(number))
+        s.reload()
+        for connection in connections:
+            assert version_of(connection.request("/hello").body) == number
+    for connection in connections:
+        connection.close()
+
+
 def test_idle_unix_connections_move_too(server):
     s = server(ROUTE, {"hello": hello(1)}, start=False)
     path = s.path("run", "web.sock")
