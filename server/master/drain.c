@@ -11,6 +11,7 @@
 
 #include "config/conf.h"
 #include "ipc/ipc.h"
+#include "master/board.h"
 #include "master/generations.h"
 #include "master/listeners.h"
 #include "util/check.h"
@@ -83,6 +84,7 @@ static void deadline_passed(struct master *m, void *ctx)
     (void)m;
     log_notice("INS01110", "generation %llu is cut at its deadline, with %u connections",
                (unsigned long long)gen->number, generation_connections(m, gen));
+    board_drain_cut(m);
     generation_kill(gen);
 }
 
@@ -142,6 +144,7 @@ void drain_after_switch(struct master *m, struct generation *old, bool cut)
     if (old == NULL) {
         return;
     }
+    board_drain_begins(old, m->job != NULL ? m->job->outcome->what : "");
     listeners_removed(m, old->manifest, now->manifest, &drain);
     /* Those that drain already may still have something to hand over, and the
      * generation they were introduced to is about to drain as well. */
@@ -164,6 +167,7 @@ void drain_for_stop(struct master *m, struct generation *gen)
     struct ipc_drain drain = { 0 };
 
     drain.deadline = deadline_after(gen->manifest->conf->process.graceful_shutdown_timeout);
+    board_drain_begins(gen, "stop");
     listeners_removed(m, gen->manifest, NULL, &drain);
     begin(m, gen, &drain);
     listeners_close_dead(m);
@@ -206,6 +210,7 @@ int64_t drain_make_room(struct master *m, const struct manifest *next)
             "INS01111",
             "MaxDrainingGenerations %d is reached; generation %llu is cut, with %u connections",
             cap, (unsigned long long)gen->number, generation_connections(m, gen));
+        board_drain_cut(m);
         generation_set_life(m, gen, GEN_STOPPING);
         generation_send(gen, IPC_GEN_STOP, NULL, 0);
         timer_set(&m->loop, &gen->kill_timer, loop_now_ms() + KILL_GRACE_MS, deadline_passed, gen);

@@ -19,6 +19,7 @@
 #include "config/conf.h"
 #include "config/logs.h"
 #include "ipc/ipc.h"
+#include "master/board.h"
 #include "master/children.h"
 #include "master/manifest.h"
 #include "master/memory.h"
@@ -229,6 +230,7 @@ static void on_worker_down(struct master *m, struct generation *gen, struct ipc_
     memcpy(&down, msg->payload, sizeof(down));
     log_info("INS01102", "worker %llu.%u (pid %d) %s", (unsigned long long)gen->number, down.index,
              (int)down.pid, child_words(down.status, words));
+    board_worker_down(m, gen, down.status);
     for (w = gen->workers; w != NULL; w = w->next) {
         if (w->index == down.index && w->pid == down.pid) {
             worker_remove(m, w);
@@ -363,11 +365,12 @@ void generation_release_manifest(struct master *m, struct generation *gen)
     gen->manifest = NULL;
 }
 
+/* Those who were killed a moment ago may not be gone yet. */
 static void free_worker_slots(struct master *m, uint64_t number)
 {
     for (int i = 0; m->board != NULL && i < SB_WORKERS; i++) {
         if (atomic_load(&m->board->workers[i].generation) == number) {
-            sb_worker_free(m->board, &m->board->workers[i]);
+            sb_worker_abandon(m->board, &m->board->workers[i]);
         }
     }
 }
@@ -397,7 +400,9 @@ void generation_forget(struct master *m, struct generation *gen)
     source_close(&m->loop, &gen->source);
     free_worker_slots(m, gen->number);
     if (gen->slot != NULL) {
-        sb_generation_set(gen->slot, gen->life == GEN_FAILED ? SB_FAILED : SB_EXITED);
+        sb_generation_set(gen->slot, gen->number == CHECK_NUMBER ? SB_FREE
+                                     : gen->life == GEN_FAILED   ? SB_FAILED
+                                                                 : SB_EXITED);
     }
     manifest_drop(m, gen->manifest);
     free(gen->objects);

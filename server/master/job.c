@@ -22,6 +22,16 @@
 
 #define LOG_PART "master"
 
+const char *job_step_name(enum job_step step)
+{
+    static const char *const names[] = {
+        [STEP_QUEUED] = "queued",     [STEP_BUILDING] = "building",   [STEP_WAITING] = "waiting",
+        [STEP_STARTING] = "starting", [STEP_SWITCHING] = "switching", [STEP_MOVING] = "moving"
+    };
+
+    return names[step];
+}
+
 struct job *job_create(enum job_kind kind, const char *what)
 {
     struct job *job = calloc(1, sizeof(*job));

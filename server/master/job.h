@@ -7,6 +7,8 @@
 
 struct conf_node;
 
+/* "building", "starting", ... */
+const char *job_step_name(enum job_step step);
 struct job *job_create(enum job_kind kind, const char *what);
 /* Gives back everything; the outcome only if it is still the job's. */
 void job_destroy(struct master *m, struct job *job);

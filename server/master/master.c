@@ -18,6 +18,7 @@
 #include <apr_time.h>
 
 #include "builder/builder.h"
+#include "master/board.h"
 #include "master/control.h"
 #include "master/folders.h"
 #include "master/generations.h"
@@ -99,7 +100,7 @@ static void raise_descriptor_limit(void)
 static int make(struct master *m, const struct master_options *options,
                 const struct launch_ops *ops)
 {
-    int board_fd = -1, error;
+    int error;
 
     memset(m, 0, sizeof(*m));
     m->options = options;
@@ -116,11 +117,10 @@ static int make(struct master *m, const struct master_options *options,
     if (error != 0) {
         return error;
     }
-    m->board = sb_create(&board_fd);
+    m->board = sb_create(&m->board_fd); /* the mapping is what children inherit */
     if (m->board == NULL) {
         return errno;
     }
-    (void)close(board_fd); /* the mapping is what children inherit */
     m->builder = builder_create(m->pool);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_descriptor_limit();
@@ -131,6 +131,7 @@ static void run_loop(struct master *m)
 {
     while (!stop_is_complete(m)) {
         loop_turn(m, &m->loop);
+        board_publish(m);
     }
 }
 
@@ -148,6 +149,7 @@ static void take_down(struct master *m)
     control_close(m);
     source_close(&m->loop, &m->signals);
     loop_close(&m->loop);
+    (void)close(m->board_fd);
     scratch_close();
     apr_pool_destroy(m->pool);
 }
@@ -245,6 +247,7 @@ static void wait_for_first(struct master *m)
     reload_first(m);
     while (m->last_reload == NULL && !stop_is_complete(m)) {
         loop_turn(m, &m->loop);
+        board_publish(m);
     }
     if (m->last_reload != NULL) {
         tell_outcome(m->options, m->last_reload);

@@ -17,6 +17,7 @@
 #include "builder/builder.h"
 #include "config/conf.h"
 #include "config/logs.h"
+#include "master/board.h"
 #include "master/children.h"
 #include "master/control.h"
 #include "master/drain.h"
@@ -89,6 +90,7 @@ static void keep_outcome(struct master *m, struct job *job)
     outcome_destroy(m->last_reload);
     m->last_reload = job->outcome;
     job->outcome = NULL;
+    board_outcome(m, m->last_reload);
     if (m->alone) {
         stop_after_check(m, m->last_reload); /* this is all there was to do */
     }

@@ -116,7 +116,14 @@ struct outcome {
 };
 
 enum job_kind { JOB_START, JOB_RELOAD, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
-enum job_step { STEP_QUEUED, STEP_BUILDING, STEP_WAITING, STEP_STARTING, STEP_SWITCHING, STEP_MOVING };
+enum job_step {
+    STEP_QUEUED,
+    STEP_BUILDING,
+    STEP_WAITING,
+    STEP_STARTING,
+    STEP_SWITCHING,
+    STEP_MOVING
+};
 
 /* One way from a config on disk to a serving generation (or to a verdict). */
 struct job {
@@ -146,6 +153,7 @@ struct master {
     struct loop loop;
     struct source signals;
     struct scoreboard *board;
+    int board_fd; /* its memfd: it goes along when the binary is upgraded */
     struct builder *builder;
     int64_t started; /* apr_time_t */
 

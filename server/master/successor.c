@@ -6,6 +6,7 @@
  */
 #include "master/successor.h"
 
+#include "master/board.h"
 #include "master/children.h"
 #include "master/reload.h"
 #include "util/log.h"
@@ -35,6 +36,7 @@ void successor_wanted(struct master *m, const struct generation *gen, int status
     if (now - gen->since > LIVED_LONG_MS) {
         m->successors_in_a_row = 0;
     }
+    board_generation_down(m);
     m->need_successor = true;
     m->successor_at = now + backoff_ms(m->successors_in_a_row);
     log_error("INS01112",

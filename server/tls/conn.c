@@ -203,6 +203,22 @@ bool tls_established(const struct tls_conn *t)
     return !t->failed && SSL_is_init_finished(t->ssl);
 }
 
+enum tls_news tls_handshake_news(struct tls_conn *t, bool closing)
+{
+    if (t->told) {
+        return TLS_NEWS_NONE;
+    }
+    if (SSL_is_init_finished(t->ssl)) {
+        t->told = true;
+        return SSL_session_reused(t->ssl) ? TLS_NEWS_RESUMED : TLS_NEWS_FULL;
+    }
+    if (closing && t->began) {
+        t->told = true;
+        return TLS_NEWS_FAILED;
+    }
+    return TLS_NEWS_NONE;
+}
+
 bool tls_is_plain_http(const struct tls_conn *t)
 {
     return t->plain_http;

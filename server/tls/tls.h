@@ -53,6 +53,10 @@ enum tls_result tls_feed(struct tls_conn *t, const void *raw, size_t len);
  * TLS_FAILED (an alert may be in the output). Drives the handshake. Call until
  * TLS_WANT_INPUT: nothing may be left inside OpenSSL. */
 int tls_read(struct tls_conn *t, void *buf, size_t size);
+/* For counters: how the handshake ended, told once; TLS_NEWS_NONE until then and from then on.
+ * closing: the connection ends now, and so does a handshake that has begun. */
+enum tls_news { TLS_NEWS_NONE, TLS_NEWS_FULL, TLS_NEWS_RESUMED, TLS_NEWS_FAILED };
+enum tls_news tls_handshake_news(struct tls_conn *t, bool closing);
 /* Encrypts; takes everything. TLS_OK or TLS_FAILED. Only once established. */
 enum tls_result tls_write(struct tls_conn *t, const void *data, size_t len);
 /* Bytes for the wire: a contiguous run; len 0 when none. consume after sending; the buffer

@@ -153,6 +153,7 @@ struct tls_conn {
     struct tls_out out;
     const char *error;
     bool began, plain_http, failed, closing;
+    bool told; /* by tls_handshake_news() */
 };
 
 bool out_reserve(struct tls_out *out, size_t more);

@@ -138,6 +138,9 @@ static bool accept_one(struct worker *w, unsigned listener)
         return false;
     }
     SB_COUNT(w->slot, accepted, 1);
+    if (c->tls != NULL) {
+        SB_COUNT(w->slot, accepted_tls, 1);
+    }
     c->can_read = true; /* the request is often there already: one system call less */
     loop_ready(w, c);
     return true;

@@ -79,9 +79,10 @@ struct conn {
     bool watches_output; /* with EPOLLOUT */
     bool queued;         /* in the ready queue */
     bool can_read, can_write, hung_up;
-    bool shared;  /* its descriptor was sent somewhere: EPOLL_CTL_DEL before close */
-    bool refused; /* a successor did not take it: stays here, closed after its next answer */
-    bool parked;  /* on the list of those to be offered */
+    bool shared;     /* its descriptor was sent somewhere: EPOLL_CTL_DEL before close */
+    bool refused;    /* a successor did not take it: stays here, closed after its next answer */
+    bool counts_tls; /* among the worker's connections that speak TLS */
+    bool parked;     /* on the list of those to be offered */
 };
 
 struct conn_slab {

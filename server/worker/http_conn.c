@@ -236,6 +236,20 @@ static bool make_room(struct work *work, size_t head_max)
     return unread <= head_max && work_reserve(work, unread + IN_SLACK + 1);
 }
 
+static void count_handshake(struct worker *w, const struct conn *c)
+{
+    switch (tls_handshake_news(c->tls, false)) {
+    case TLS_NEWS_FULL:
+        SB_COUNT(w->slot, tls_full, 1);
+        return;
+    case TLS_NEWS_RESUMED:
+        SB_COUNT(w->slot, tls_resumed, 1);
+        return;
+    default:
+        return;
+    }
+}
+
 enum io http_conn_fill(struct worker *w, struct conn *c, size_t slack)
 {
     struct work *work = c->work;
@@ -246,6 +260,9 @@ enum io http_conn_fill(struct worker *w, struct conn *c, size_t slack)
     work->in_end += got;
     work->heard = got > 0 ? w->now : work->heard;
     SB_COUNT(w->slot, bytes_in, got);
+    if (c->tls != NULL) {
+        count_handshake(w, c);
+    }
     return io;
 }
 
@@ -317,6 +334,7 @@ static enum step answer_plain_http(struct worker *w, struct conn *c)
         "This port speaks TLS: use https:// to reach it.\n";
 
     (void)send(c->fd, words, sizeof(words) - 1, MSG_NOSIGNAL);
+    SB_COUNT(w->slot, tls_failed, 1);
     tls_close(c->tls);
     c->tls = NULL;
     return http_linger(w, c);

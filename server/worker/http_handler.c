@@ -191,12 +191,45 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
     return take_back(w, c);
 }
 
+/* By class of status, and by method: a letter and the length tell those that are counted. */
+static void count_kind(struct worker *w, const struct request *q)
+{
+    unsigned class = (unsigned)q->pub.status / 100;
+    uint32_t len = q->head.method_len;
+    enum sb_counter method = SB_COUNTER_method_other;
+
+    if (class >= 1 && class <= 5) {
+        SB_ADD(w->slot->counter[SB_COUNTER_status_1xx + class - 1], 1);
+    }
+    switch (len > 0 ? q->head.method[0] : 0) {
+    case 'G':
+        method = len == 3 ? SB_COUNTER_method_get : method;
+        break;
+    case 'H':
+        method = len == 4 ? SB_COUNTER_method_head : method;
+        break;
+    case 'P':
+        method = len == 4 && q->head.method[1] == 'O' ? SB_COUNTER_method_post
+                 : len == 3                           ? SB_COUNTER_method_put
+                                                      : method;
+        break;
+    case 'D':
+        method = len == 6 ? SB_COUNTER_method_delete : method;
+        break;
+    default:
+        break;
+    }
+    SB_ADD(w->slot->counter[method], 1);
+}
+
 static void account(struct worker *w, struct conn *c)
 {
     struct record *r = conn_record(&w->slab, c);
     const struct request *q = c->work->request;
 
     SB_COUNT(w->slot, requests, 1);
+    count_kind(w, q);
+    loop_request_ended(w, q->pub.request_time);
     SB_COUNT(w->slot, bytes_out, (uint64_t)q->pub.bytes_sent + (uint64_t)q->head_bytes);
     record_change(r);
     r->keepalives++;

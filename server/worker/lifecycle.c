@@ -101,6 +101,8 @@ struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct
             conn_give(&w->slab, c);
             return NULL;
         }
+        c->counts_tls = true;
+        w->tls_living++;
     }
     return c;
 }
@@ -197,7 +199,14 @@ void conn_close(struct worker *w, struct conn *c)
     INS_CHECK(c->state != CONN_RUNNING && c->state != CONN_FREE);
     timer_cancel(&w->timers, &c->timer);
     conn_release_work(w, c);
+    if (c->counts_tls) {
+        c->counts_tls = false;
+        w->tls_living--;
+    }
     if (c->tls != NULL) {
+        if (tls_handshake_news(c->tls, true) == TLS_NEWS_FAILED) {
+            SB_COUNT(w->slot, tls_failed, 1);
+        }
         tls_close(c->tls);
         c->tls = NULL;
     }

@@ -18,7 +18,7 @@
 
 #define LOG_PART "worker"
 
-enum { TAG_SOURCE_SHIFT = 56, TURN_CONNS = 1024 };
+enum { TAG_SOURCE_SHIFT = 56, TURN_CONNS = 1024, CLOCK_OFFSET_MS = 100 };
 
 struct worker *worker_self;
 
@@ -171,13 +171,47 @@ static void dispatch(struct worker *w, const struct epoll_event *ev)
     conn_event(w, tag, ev->events);
 }
 
-static void read_clocks(struct worker *w)
+static int64_t monotonic_us(void)
 {
     struct timespec t;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    w->now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-    w->wall = apr_time_now();
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* One clock a turn: how far the time of day is from it is looked at now and then. */
+static void read_clocks(struct worker *w)
+{
+    int64_t us = monotonic_us();
+
+    w->now = us / 1000;
+    if (w->clock_offset_at == 0 || w->now - w->clock_offset_at >= CLOCK_OFFSET_MS) {
+        w->clock_offset = apr_time_now() - us;
+        w->clock_offset_at = w->now;
+    }
+    w->wall = us + w->clock_offset;
+}
+
+/* An answer that needed no waiting began and ended within one turn, which has no clock in
+ * between; so the clock is read once more where a turn has ended some. */
+static void time_ended(struct worker *w)
+{
+    apr_time_t now = monotonic_us() + w->clock_offset;
+
+    for (unsigned i = 0; i < w->ended_count; i++) {
+        int64_t took = now - w->ended[i];
+
+        sb_duration(w->slot, took > 0 ? took : 0);
+    }
+    w->ended_count = 0;
+}
+
+void loop_request_ended(struct worker *w, apr_time_t began)
+{
+    w->ended[w->ended_count++] = began;
+    if (w->ended_count == ENDED_MAX) {
+        time_ended(w);
+    }
 }
 
 static void fire_timers(struct worker *w)
@@ -213,6 +247,7 @@ static int wait_time(const struct worker *w)
 static void publish(struct worker *w)
 {
     SB_SET(w->slot, connections, w->slab.living);
+    SB_SET(w->slot, tls, w->tls_living);
     SB_SET(w->slot, busy, w->running);
 }
 
@@ -255,6 +290,9 @@ void loop_run(void *worker)
             if (http_conn_run(w, c) == STEP_LOST) {
                 return;
             }
+        }
+        if (w->ended_count > 0) {
+            time_ended(w);
         }
         access_log_flush(w->http);
         fire_timers(w);

@@ -22,7 +22,8 @@ enum {
     EVENTS_PER_TURN = 256,
     HANDOVER_PEERS = 256,
     OFFER_WINDOW = 4, /* messages to one peer that it has not answered */
-    RAW_BYTES = 64 * 1024
+    RAW_BYTES = 64 * 1024,
+    ENDED_MAX = 16
 };
 
 /* Queue of connections, linked by conn.next. */
@@ -62,8 +63,13 @@ struct worker {
     /* the loop */
     int epoll_fd, completion_fd, signal_fd;
     struct epoll_event events[EVENTS_PER_TURN];
-    int64_t now;     /* CLOCK_MONOTONIC ms, once a turn */
-    apr_time_t wall; /* realtime us, once a turn */
+    int64_t now;             /* CLOCK_MONOTONIC ms, once a turn */
+    apr_time_t wall;         /* realtime us, once a turn */
+    int64_t clock_offset;    /* of wall from the monotonic clock, us */
+    int64_t clock_offset_at; /* ms: when it was looked at last; 0 never */
+    /* When those requests began that this turn has ended: timed together at its end. */
+    apr_time_t ended[ENDED_MAX];
+    unsigned ended_count;
     struct conn_queue ready, waiting;
     struct timers timers;
     _Atomic(struct conn *) completions; /* any thread pushes */
@@ -76,6 +82,7 @@ struct worker {
     struct work *free_work;
     uint64_t next_id;
     uint32_t running;    /* connections that a handler has */
+    uint32_t tls_living; /* connections that speak TLS */
     char raw[RAW_BYTES]; /* wire bytes before TLS, and what is thrown away */
 
     /* accepting */
@@ -87,7 +94,7 @@ struct worker {
 
     /* draining */
     bool draining, hand_over;
-    bool owes_word; /* IDLE_MOVED to the master */
+    bool owes_word;   /* IDLE_MOVED to the master */
     int64_t deadline; /* ms; 0 none */
     uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
     uint32_t parked_count;
@@ -108,6 +115,8 @@ void loop_run(void *worker);
 void loop_ready(struct worker *w, struct conn *c);
 /* Any thread: the handler of c has returned, the loop goes on with it. */
 void loop_complete(struct worker *w, struct conn *c);
+/* A request that began then is over: counted when it is known how long it took. */
+void loop_request_ended(struct worker *w, apr_time_t began);
 int loop_watch(struct worker *w, int fd, uint32_t events, enum source source, unsigned index);
 void loop_unwatch(struct worker *w, int fd);
 void queue_push(struct conn_queue *q, struct conn *c);

@@ -63,6 +63,7 @@ static void the_oldest_generation_that_is_over_makes_room(void **state)
 static void counters_survive_their_worker(void **state)
 {
     struct sb_worker *w = sb_worker_take(board, 3, 0), *v = sb_worker_take(board, 3, 1);
+    struct sb_totals totals;
 
     (void)state;
     assert_ptr_not_equal(w, v);
@@ -73,10 +74,13 @@ static void counters_survive_their_worker(void **state)
     assert_int_equal(sb_connections(board, 3), 9);
     sb_worker_free(board, w);
     assert_int_equal(sb_connections(board, 3), 5);
-    assert_int_equal(atomic_load(&board->base[0]), 2);
-    assert_int_equal(atomic_load(&board->base[1]), 10);
     assert_ptr_equal(sb_worker_take(board, 4, 0), w);
-    assert_int_equal(atomic_load(&w->requests), 0);
+    assert_int_equal(atomic_load(&w->requests_before), 10);
+    SB_COUNT(w, requests, 1);
+    SB_COUNT(v, requests, 5);
+    sb_totals(board, &totals);
+    assert_int_equal(totals.counter[SB_COUNTER_requests], 16);
+    assert_int_equal(totals.counter[SB_COUNTER_accepted], 2);
 }
 
 static void slots_run_out(void **state)
