@@ -24,7 +24,8 @@ struct request {
 static int usage(int code)
 {
     (void)fputs("Usage: instarctl [-d directory] [-f file] [-D name] [-c \"directive\"] [--json]\n"
-                "       start|stop|restart|graceful|graceful-stop|configtest|status|generations\n"
+                "       start|stop|restart|graceful|graceful-stop|configtest|status|generations|\n"
+                "       rotate-ticket-keys\n"
                 "  start          start the server; returns when it answers\n"
                 "  stop           stop it now; returns when it is gone\n"
                 "  restart        reload, and cut what the old code is still doing\n"
@@ -33,6 +34,8 @@ static int usage(int code)
                 "  configtest     check the configuration and try the modules\n"
                 "  status         generations, counters and the last reload\n"
                 "  generations    the generations alone\n"
+                "  rotate-ticket-keys\n"
+                "                 TLS session ticket keys: the next one, now\n"
                 "Exit status: 0 done, 1 refused or failed, 2 usage, 3 not running,\n"
                 "             4 already running\n",
                 code == VERB_DONE ? stdout : stderr);
@@ -120,10 +123,15 @@ static const struct {
     int (*act)(struct request *r, const struct whereabouts *w);
     bool needs_server;
 } verbs[] = {
-    { "start", do_start, false },      { "stop", do_stop, true },
-    { "restart", do_ask, true },       { "graceful", do_ask, true },
-    { "graceful-stop", do_ask, true }, { "configtest", do_configtest, false },
-    { "status", do_ask, true },        { "generations", do_ask, true },
+    { "start", do_start, false },
+    { "stop", do_stop, true },
+    { "restart", do_ask, true },
+    { "graceful", do_ask, true },
+    { "graceful-stop", do_ask, true },
+    { "configtest", do_configtest, false },
+    { "status", do_ask, true },
+    { "generations", do_ask, true },
+    { "rotate-ticket-keys", do_ask, true },
 };
 
 static int run_verb(struct request *r)

@@ -102,6 +102,7 @@ struct conf_process {
     int64_t build_timeout;
     int64_t build_memory_limit;      /* bytes */
     const char *core_dump_directory; /* NULL none */
+    int64_t ticket_key_rotation;     /* 0: never */
     const char *error_log;           /* the main server's, absolute or "stderr" */
     ins_level log_level;
     apr_array_header_t *part_levels; /* struct conf_part_level */

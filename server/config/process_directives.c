@@ -40,6 +40,14 @@ static const char *set_time_above_zero(ins_cmd *cmd, void *conf, const char *arg
     return words || *(int64_t *)field(cmd, conf) > 0 ? words : "must be more than 0";
 }
 
+static const char *set_rotation(ins_cmd *cmd, void *conf, const char *arg)
+{
+    const char *words = set_time(cmd, conf, arg);
+    int64_t ms = *(int64_t *)field(cmd, conf);
+
+    return words || ms == 0 || ms >= 1000 ? words : "must be 0 (never) or at least one second";
+}
+
 static const char *set_memory(ins_cmd *cmd, void *conf, const char *arg)
 {
     int64_t bytes;
@@ -148,6 +156,9 @@ const ins_directive conf_process_directives[] = {
          "what is worth a line in the error log, for all or for a part or module"),
     ONE("CoreDumpDirectory", set_text, FIELD(core_dump_directory), "DIRECTORY", NULL,
         "where a crashed process leaves its core dump"),
+
+    ONE("SSLSessionTicketKeyRotation", set_rotation, FIELD(ticket_key_rotation), "TIME", "1h",
+        "how long a session ticket key encrypts; tickets of the last one are accepted; 0: for ever"),
     { 0 }
 };
 /* clang-format on */

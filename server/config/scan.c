@@ -45,6 +45,7 @@ static void set_numbers(struct conf_process *process)
     process->build_timeout = 60000;
     process->build_memory_limit = INT64_C(2) << 30;
     process->log_level = INS_WARNING;
+    process->ticket_key_rotation = 3600000;
 }
 
 void scan_start(struct conf *conf, const struct conf_options *options, struct diags *diags,

@@ -111,12 +111,13 @@ struct app *app_load(const struct launch *launch, struct diags *diags, apr_pool_
 {
     struct loading *l = begin(launch, diags, pool);
     struct app *app = l->app;
+    const struct tls_shared shared = { .tickets = launch->tickets };
 
     diags_append(diags, launch->scan);
     loading_doing(l, "reading the config");
     apply_core(l);
     app->tls = tls_app_create(app->servers, launch->conf->process.listens,
-                              launch->conf->process.server_root, diags, pool);
+                              launch->conf->process.server_root, &shared, diags, pool);
     if (give_up_root(l)) {
         load_as_user(l);
     }

@@ -18,6 +18,7 @@ struct listener_set; /* util/listener.h */
 struct build_list;   /* builder/builder.h */
 struct log_set;      /* config/logs.h: the log files the master has opened */
 struct scoreboard;   /* scoreboard/scoreboard.h */
+struct ticket_ring;  /* util/ticket_ring.h */
 
 /* -S, -M, -L: check_only, then print to standard output. */
 enum launch_dump { DUMP_NOTHING, DUMP_HOSTS, DUMP_MODULES, DUMP_DIRECTIVES, DUMP_DIRECTIVES_MD };
@@ -32,6 +33,7 @@ struct launch {
     const struct build_list *builds;
     const struct log_set *logs;
     struct scoreboard *board;
+    const struct ticket_ring *tickets;
     int master_fd; /* this generation's pair */
     int build_dir; /* open BuildDirectory, for relative dlopen */
 };

@@ -10,6 +10,7 @@
 #include "master/reload.h"
 #include "master/report.h"
 #include "master/stop.h"
+#include "master/tickets.h"
 #include "master/verbs.h"
 
 /* The words behind the verb. */
@@ -68,6 +69,12 @@ static void do_graceful_stop(struct master *m, struct control_client *client,
     control_reply(m, client, 0, report_stopped(client->json, "stopping gracefully\n"));
 }
 
+static void do_rotate(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    tickets_rotate(m, client);
+}
+
 static bool is_our_config(const struct master *m, const char *path)
 {
     return m->serving != NULL && strcmp(m->serving->manifest->conf->path, path) == 0;
@@ -94,6 +101,7 @@ static const struct {
     { "stop", do_stop },
     { "graceful-stop", do_graceful_stop },
     { "configtest", do_configtest },
+    { "rotate-ticket-keys", do_rotate },
 };
 
 static void read_options(struct control_client *client, char *rest, struct request *r)

@@ -173,6 +173,7 @@ struct generation *generation_start(struct master *m, struct manifest *manifest,
                              .builds = manifest->builds,
                              .logs = manifest->logs,
                              .board = m->board,
+                             .tickets = m->tickets.view,
                              .build_dir = manifest->build_dir };
     int error;
 

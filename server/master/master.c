@@ -121,6 +121,10 @@ static int make(struct master *m, const struct master_options *options,
     if (m->board == NULL) {
         return errno;
     }
+    error = ticket_keys_open(&m->tickets, -1, loop_now_ms());
+    if (error != 0) {
+        return error;
+    }
     m->builder = builder_create(m->pool);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_descriptor_limit();
@@ -147,6 +151,7 @@ static void take_down(struct master *m)
     pidfile_release(m->pid_file);
     m->pid_file = NULL;
     control_close(m);
+    ticket_keys_close(&m->tickets);
     source_close(&m->loop, &m->signals);
     loop_close(&m->loop);
     (void)close(m->board_fd);

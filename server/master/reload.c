@@ -29,6 +29,7 @@
 #include "master/stop.h"
 #include "master/successor.h"
 #include "master/switch.h"
+#include "master/tickets.h"
 #include "util/diag.h"
 #include "util/log.h"
 
@@ -327,6 +328,7 @@ void reload_switched(struct master *m, struct generation *old)
     successor_settled(m, job->kind == JOB_SUCCESSOR);
     drain_after_switch(m, old, job->cut);
     control_follow(m, job->manifest->conf);
+    tickets_follow(m, job->manifest->conf);
     job->gen = NULL;
     job->step = STEP_MOVING;
     timer_set(&m->loop, &job->timer, loop_now_ms() + MOVE_MS, moved, NULL);

@@ -16,6 +16,7 @@ void job_run_single(struct master *m, struct job *job)
                              .builds = job->manifest->builds,
                              .logs = job->manifest->logs,
                              .board = m->board,
+                             .tickets = m->tickets.view,
                              .master_fd = -1,
                              .build_dir = job->manifest->build_dir };
 

@@ -19,6 +19,7 @@
 #include "master/loop.h"
 #include "master/master.h"
 #include "util/listener.h"
+#include "util/ticket_ring.h"
 
 struct builder;
 struct build_list;
@@ -155,6 +156,9 @@ struct master {
     struct scoreboard *board;
     int board_fd; /* its memfd: it goes along when the binary is upgraded */
     struct builder *builder;
+    struct ticket_keys tickets; /* its memfd outlives the binary: it can be passed on */
+    int64_t tickets_every;      /* ms, 0: never rotated */
+    struct timer tickets_timer;
     int64_t started; /* apr_time_t */
 
     uint64_t last_number;    /* of generations; persisted */

@@ -6,12 +6,8 @@
  */
 #include "tls/tls_internal.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -23,22 +19,6 @@ static int no_pass_phrase(char *buf, int size, int writing, void *asked)
     (void)writing;
     *(bool *)asked = true;
     return -1;
-}
-
-static bool readable(const char *path, const char *what, const struct ssl_text *at,
-                     struct diags *diags)
-{
-    struct stat st;
-
-    if (stat(path, &st) != 0 || access(path, R_OK) != 0) {
-        tls_diag(diags, at, false, "cannot read the %s %s: %s", what, path, strerror(errno));
-        return false;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        tls_diag(diags, at, false, "cannot read the %s %s: it is a directory", what, path);
-        return false;
-    }
-    return true;
 }
 
 static void check_dates(const X509 *certificate, const char *path, const struct ssl_text *at,
@@ -69,30 +49,29 @@ static void check_dates(const X509 *certificate, const char *path, const struct 
               path, words, when);
 }
 
-static EVP_PKEY *read_key(const char *path, const struct ssl_text *at, struct diags *diags)
+static EVP_PKEY *read_key(struct tls_app *app, const struct ssl_text *at, const char **path,
+                          struct diags *diags)
 {
     bool encrypted = false;
-    EVP_PKEY *key = NULL;
-    BIO *in;
+    struct tls_file file;
+    EVP_PKEY *key;
 
-    if (!readable(path, "private key", at, diags)) {
+    if (!tls_file_open(app, &file, "private key", at, diags)) {
         return NULL;
     }
+    *path = file.path;
     ERR_clear_error();
-    in = BIO_new_file(path, "re");
-    if (in) {
-        key = PEM_read_bio_PrivateKey(in, NULL, no_pass_phrase, &encrypted);
-        BIO_free(in);
-    }
+    key = PEM_read_bio_PrivateKey(file.bio, NULL, no_pass_phrase, &encrypted);
+    tls_file_close(&file);
     if (!key && encrypted) {
         ERR_clear_error();
         tls_diag(diags, at, false,
                  "the private key %s is protected by a pass phrase: a server that starts by "
                  "itself needs one without (openssl pkey -in OLD -out NEW)",
-                 path);
+                 *path);
     }
     else if (!key) {
-        tls_diag(diags, at, true, "%s holds no usable private key in PEM format", path);
+        tls_diag(diags, at, true, "%s holds no usable private key in PEM format", *path);
     }
     return key;
 }
@@ -100,8 +79,8 @@ static EVP_PKEY *read_key(const char *path, const struct ssl_text *at, struct di
 static bool load_key(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *at,
                      const char *certificate_path, struct diags *diags)
 {
-    const char *path = tls_path(app, at->value, app->pool);
-    EVP_PKEY *key = read_key(path, at, diags);
+    const char *path;
+    EVP_PKEY *key = read_key(app, at, &path, diags);
     bool ok = false;
 
     if (!key) {
@@ -122,40 +101,79 @@ static bool load_key(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *a
     return ok;
 }
 
-static bool load_pair(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *certificate,
-                      const struct ssl_text *key, struct diags *diags)
+/* What stands behind the server's own certificate; it ends where no further one begins. */
+static bool use_chain(SSL_CTX *ctx, BIO *in, bool *asked)
 {
-    const char *path = tls_path(app, certificate->value, app->pool);
+    X509 *issuer;
+
+    while ((issuer = PEM_read_bio_X509(in, NULL, no_pass_phrase, asked)) != NULL) {
+        if (SSL_CTX_add0_chain_cert(ctx, issuer) != 1) {
+            X509_free(issuer);
+            return false;
+        }
+    }
+    return tls_pem_ended();
+}
+
+static bool use_certificates(SSL_CTX *ctx, BIO *in)
+{
     bool asked = false;
+    X509 *own = PEM_read_bio_X509_AUX(in, NULL, no_pass_phrase, &asked);
+    bool ok = own && SSL_CTX_use_certificate(ctx, own) == 1 && SSL_CTX_clear_chain_certs(ctx) == 1;
+
+    X509_free(own);
+    return ok && use_chain(ctx, in, &asked);
+}
+
+/* One of a kind alone is ever shown: a second one would silently replace the first. */
+static bool is_second_of_kind(SSL_CTX *ctx, int *kinds, int count, const struct ssl_text *at,
+                              const char *path, struct diags *diags)
+{
+    const EVP_PKEY *key = X509_get0_pubkey(SSL_CTX_get0_certificate(ctx));
+
+    kinds[count] = key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
+    for (int i = 0; i < count; i++) {
+        if (kinds[i] == kinds[count]) {
+            tls_diag(diags, at, false,
+                     "%s: this server has another certificate with a key of the same type (%s); "
+                     "give one for each type",
+                     path, OBJ_nid2sn(kinds[i]));
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool load_pair(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
+                      int index, int *kinds, struct diags *diags)
+{
+    const struct ssl_text *at = &APR_ARRAY_IDX(conf->certificates, index, struct ssl_text);
+    struct tls_file file;
     bool ok;
 
-    if (!readable(path, "certificate", certificate, diags)) {
+    if (!tls_file_open(app, &file, "certificate", at, diags)) {
         return false;
     }
     ERR_clear_error();
-    SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
-    SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
-    ok = SSL_CTX_use_certificate_chain_file(ctx, path) == 1;
-    SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+    ok = use_certificates(ctx, file.bio);
+    tls_file_close(&file);
     if (!ok) {
-        tls_diag(diags, certificate, true, "%s holds no usable certificate in PEM format", path);
+        tls_diag(diags, at, true, "%s holds no usable certificate in PEM format", file.path);
         return false;
     }
-    check_dates(SSL_CTX_get0_certificate(ctx), path, certificate, diags);
-    return load_key(app, ctx, key, path, diags);
+    check_dates(SSL_CTX_get0_certificate(ctx), file.path, at, diags);
+    return !is_second_of_kind(ctx, kinds, index, at, file.path, diags) &&
+           load_key(app, ctx, key_of(conf, index), file.path, diags);
 }
 
 bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
                        struct diags *diags)
 {
-    const struct ssl_text *certificates = (const void *)conf->certificates->elts;
-    const struct ssl_text *keys = (const void *)conf->keys->elts;
+    int *kinds = apr_pcalloc(diags->pool, sizeof(*kinds) * (size_t)conf->certificates->nelts);
     bool ok = true;
 
     for (int i = 0; i < conf->certificates->nelts; i++) {
-        const struct ssl_text *key = i < conf->keys->nelts ? &keys[i] : &certificates[i];
-
-        ok = load_pair(app, ctx, &certificates[i], key, diags) && ok;
+        ok = load_pair(app, ctx, conf, i, kinds, diags) && ok;
     }
     return ok;
 }

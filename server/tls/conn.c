@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/x509_vfy.h>
 
 #include "util/log.h"
@@ -76,10 +77,11 @@ void tls_close(struct tls_conn *t)
 
 void tls_worker_init(struct tls_app *app)
 {
-    struct ticket_key key;
+    unsigned char bytes[16];
 
-    /* The random generator notices the fork at its first use: not in a handshake. */
-    if (app && !tickets_random(&key)) {
+    /* The random generators notice the fork at their first use: not in a handshake. */
+    if (app &&
+        (RAND_bytes(bytes, sizeof(bytes)) != 1 || RAND_priv_bytes(bytes, sizeof(bytes)) != 1)) {
         ERR_clear_error();
     }
 }

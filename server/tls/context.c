@@ -74,7 +74,7 @@ static const char *identity_of(const struct ssl_server_conf *c, const char *poli
                                apr_pool_t *pool)
 {
     return apr_psprintf(pool, "%s|%d|%d|%s", policy, c->honor_cipher_order, c->session_tickets,
-                        c->ticket_key_file.value ? c->ticket_key_file.value : "");
+                        texts(c->ticket_key_files, pool));
 }
 
 static const struct {
@@ -165,36 +165,64 @@ static bool set_ciphers(SSL_CTX *ctx, const struct ssl_server_conf *conf)
            (!conf->ciphers13 || SSL_CTX_set_ciphersuites(ctx, conf->ciphers13) == 1);
 }
 
-static bool context_fill(struct tls_app *app, struct tls_context *context,
-                         const struct ssl_server_conf *conf, const struct ssl_text *at,
-                         struct diags *diags)
+static bool context_fill(struct tls_app *app, struct tls_context *context, struct diags *diags)
 {
+    const struct ssl_server_conf *conf = context->conf;
     SSL_CTX *ctx = context->ctx;
 
-    SSL_CTX_set_app_data(ctx, context);
     set_behaviour(ctx, conf);
     if (!set_protocols(ctx, conf->protocols == UNSET ? PROTOCOL_DEFAULT : conf->protocols)) {
-        tls_diag(diags, conf->protocols_at.file ? &conf->protocols_at : at, true,
+        tls_diag(diags, conf->protocols_at.file ? &conf->protocols_at : &context->at, true,
                  "SSLProtocol leaves no protocol to speak");
         return false;
     }
     if (!set_ciphers(ctx, conf) || !set_session_id(ctx, context->policy)) {
-        tls_diag(diags, at, true, "the SSL settings cannot be used");
+        tls_diag(diags, &context->at, true, "the SSL settings cannot be used");
         return false;
     }
-    context->ticket_key = &app->ticket_key;
-    if (conf->ticket_key_file.value) {
-        context->ticket_key = tickets_read(app, &conf->ticket_key_file, diags);
-        if (!context->ticket_key) {
+    context->ticket_ring = app->shared.tickets;
+    if (conf->ticket_key_files->nelts > 0) {
+        context->ticket_files = tickets_read(app, conf->ticket_key_files, diags);
+        if (!context->ticket_files) {
             return false;
         }
     }
     return verify_setup(app, context, conf, diags) && certificates_load(app, ctx, conf, diags);
 }
 
+bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,
+                   struct diags *diags)
+{
+    bool ok;
+
+    into->ticket_files = NULL;
+    into->ctx = SSL_CTX_new(TLS_server_method());
+    if (!into->ctx || !tls_hash_begin(app)) {
+        tls_diag(diags, &into->at, true, "OpenSSL cannot be set up");
+        (void)tls_hash_end(app, into->digest);
+        context_empty(into);
+        return false;
+    }
+    SSL_CTX_set_app_data(into->ctx, owner);
+    ok = context_fill(app, into, diags);
+    ok = tls_hash_end(app, into->digest) && ok;
+    if (!ok) {
+        context_empty(into);
+    }
+    return ok;
+}
+
+void context_empty(struct tls_context *context)
+{
+    SSL_CTX_free(context->ctx);
+    tickets_free(context->ticket_files);
+    context->ctx = NULL;
+    context->ticket_files = NULL;
+}
+
 static apr_status_t context_free(void *context)
 {
-    SSL_CTX_free(((struct tls_context *)context)->ctx);
+    context_empty(context);
     return APR_SUCCESS;
 }
 
@@ -223,13 +251,10 @@ static struct tls_context *context_make(struct tls_app *app, const struct ssl_se
     context = apr_pcalloc(app->pool, sizeof(*context));
     context->policy = policy;
     context->identity = identity;
-    context->ctx = SSL_CTX_new(TLS_server_method());
-    if (!context->ctx) {
-        tls_diag(diags, at, true, "OpenSSL cannot be set up");
-        return NULL;
-    }
+    context->conf = conf;
+    context->at = *at;
     apr_pool_cleanup_register(app->pool, context, context_free, apr_pool_cleanup_null);
-    (void)context_fill(app, context, conf, at, diags);
+    (void)context_build(app, context, context, diags);
     APR_ARRAY_PUSH(app->contexts, struct tls_context *) = context;
     return context;
 }
@@ -287,7 +312,7 @@ static bool app_init(struct tls_app *app, const struct ssl_text *nowhere, struct
 {
     app->contexts = apr_array_make(app->pool, 4, sizeof(struct tls_context *));
     app->bio_method = bio_method_create();
-    if (!app->bio_method || !tickets_random(&app->ticket_key)) {
+    if (!app->bio_method) {
         tls_diag(diags, nowhere, true, "OpenSSL cannot be set up");
         return false;
     }
@@ -296,7 +321,8 @@ static bool app_init(struct tls_app *app, const struct ssl_text *nowhere, struct
 }
 
 struct tls_app *tls_app_create(ins_server *servers, const apr_array_header_t *listens,
-                               const char *server_root, struct diags *diags, apr_pool_t *pool)
+                               const char *server_root, const struct tls_shared *shared,
+                               struct diags *diags, apr_pool_t *pool)
 {
     const struct conf_listen *https = https_listen(listens);
     bool wanted = https != NULL;
@@ -313,6 +339,7 @@ struct tls_app *tls_app_create(ins_server *servers, const apr_array_header_t *li
     app = apr_pcalloc(pool, sizeof(*app));
     app->pool = pool;
     app->server_root = server_root;
+    app->shared = *shared;
     if (!app_init(app, &nowhere, diags)) {
         return NULL;
     }

@@ -27,6 +27,7 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
     conf->engine = UNSET;
     conf->certificates = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->keys = apr_array_make(pool, 1, sizeof(struct ssl_text));
+    conf->ticket_key_files = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->protocols = UNSET;
     conf->honor_cipher_order = UNSET;
     conf->session_tickets = UNSET;
@@ -52,7 +53,7 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
     MERGE(ciphers13, over->ciphers13);
     MERGE(honor_cipher_order, over->honor_cipher_order != UNSET);
     MERGE(session_tickets, over->session_tickets != UNSET);
-    MERGE(ticket_key_file, over->ticket_key_file.value);
+    MERGE(ticket_key_files, over->ticket_key_files->nelts > 0);
     MERGE(ca_file, over->ca_file.value);
     MERGE(verify, over->verify != UNSET);
     MERGE(verify_at, over->verify != UNSET);
@@ -217,7 +218,7 @@ static const char *set_verify(ins_cmd *cmd, void *conf, const char *arg)
 
 static size_t certificates_field = offsetof(struct ssl_server_conf, certificates);
 static size_t keys_field = offsetof(struct ssl_server_conf, keys);
-static size_t ticket_key_field = offsetof(struct ssl_server_conf, ticket_key_file);
+static size_t ticket_key_field = offsetof(struct ssl_server_conf, ticket_key_files);
 static size_t ca_field = offsetof(struct ssl_server_conf, ca_file);
 
 static const ins_directive directives[] = {
@@ -277,10 +278,11 @@ static const ins_directive directives[] = {
     { .name = "SSLSessionTicketKeyFile",
       .args = INS_ARGS_ONE,
       .where = INS_IN_SERVER,
-      .set = { .one = set_file },
+      .set = { .one = add_file },
       .syntax = "FILE",
-      .initial = "a random key for each generation",
-      .help = "48 or 80 random bytes that encrypt the session tickets of several servers",
+      .initial = "keys that the server makes and rotates",
+      .help = "48 or 80 random bytes that encrypt the session tickets of a fleet of servers; "
+              "given again: keys whose tickets are accepted too",
       .info = &ticket_key_field },
     { .name = "SSLCACertificateFile",
       .args = INS_ARGS_ONE,

@@ -19,11 +19,17 @@
 #include "http/http_app.h"
 #include "instar.h"
 #include "util/diag.h"
+#include "util/ticket_ring.h"
 
 struct tls_app;
 struct tls_conn;
 
 extern ins_module ssl_module; /* the SSL* directives */
+
+/* What all generations share, made by the master. */
+struct tls_shared {
+    const struct ticket_ring *tickets; /* never NULL */
+};
 
 /* Reads certificates and keys, makes a context for each distinct policy. Called while still
  * root, after the servers' configs are merged. listens: struct conf_listen, as the config has
@@ -31,12 +37,22 @@ extern ins_module ssl_module; /* the SSL* directives */
  * has SSLEngine On and no address is https; errors (a missing certificate: stage start) to
  * diags. */
 struct tls_app *tls_app_create(ins_server *servers, const apr_array_header_t *listens,
-                               const char *server_root, struct diags *diags, apr_pool_t *pool);
+                               const char *server_root, const struct tls_shared *shared,
+                               struct diags *diags, apr_pool_t *pool);
 /* Is this connection TLS: by the default server behind its address (SSLEngine On, or not said
  * and the listener is https). app may be NULL. */
 bool tls_wanted(const struct tls_app *app, const struct host_table *hosts, bool https);
 /* Once in each worker. app may be NULL. */
 void tls_worker_init(struct tls_app *app);
+
+/* Takes renewed certificates and keys from a bundle of files (util/bundle.h; the descriptor
+ * stays the caller's), for new connections alone. Where anything is wrong with them nothing
+ * changes: false, errors in diags. By the thread that calls tls_open(). app may be NULL. */
+struct tls_renewal {
+    unsigned renewed, unchanged; /* sets of settings with files of their own */
+};
+bool tls_renew(struct tls_app *app, int bundle_fd, struct tls_renewal *renewal,
+               struct diags *diags);
 
 /* NULL when out of memory or where the default server has no certificate (logged).
  * hosts chooses the context by SNI; it outlives the connection. */

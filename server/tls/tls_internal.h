@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "tls/tls.h"
+#include "util/bundle.h"
 
 #define LOG_PART "ssl"
 
@@ -44,7 +45,7 @@ struct ssl_server_conf {
     const char *ciphers13; /* NULL: OpenSSL's */
     int honor_cipher_order;
     int session_tickets;
-    struct ssl_text ticket_key_file;
+    apr_array_header_t *ticket_key_files; /* struct ssl_text: the first one encrypts */
     struct ssl_text ca_file;
     int verify; /* UNSET or enum ssl_verify */
     struct ssl_text verify_at;
@@ -59,30 +60,53 @@ static inline struct ssl_server_conf *ssl_server_conf(const ins_server *s)
 
 extern const char ssl_default_ciphers[];
 
+/* The private key of a certificate: given in the same order, else in the certificate's file. */
+static inline const struct ssl_text *key_of(const struct ssl_server_conf *conf, int index)
+{
+    const apr_array_header_t *list = index < conf->keys->nelts ? conf->keys : conf->certificates;
+
+    return &APR_ARRAY_IDX(list, index, struct ssl_text);
+}
+
 /* ---- Contexts (context.c, certificate.c) -------------------------------- */
 
+enum { TLS_DIGEST = 32 };
+
 struct ticket_key {
-    unsigned char name[16];
-    unsigned char aes[32], hmac[32];
-    size_t aes_len, hmac_len;
+    struct ticket_secret secret;
+    unsigned aes_len, hmac_len;
+};
+
+enum { TICKET_FILES_MAX = 8 };
+
+/* Of SSLSessionTicketKeyFile; in memory of util/secret.h. */
+struct ticket_files {
+    int count;
+    struct ticket_key keys[TICKET_FILES_MAX];
 };
 
 /* Shared by all servers with the same settings. */
 struct tls_context {
-    SSL_CTX *ctx;
-    const char *identity; /* all that goes into it, as text: equal text, same context */
-    const char *policy;   /* what matters for tls_server_compatible() */
+    SSL_CTX *ctx; /* replaced when certificates are renewed; connections keep theirs */
+    const struct ssl_server_conf *conf; /* what it was made of */
+    struct ssl_text at;
+    unsigned char digest[TLS_DIGEST]; /* of its files' bytes */
+    const char *identity;             /* all that goes into it, as text: equal text, same context */
+    const char *policy;               /* what matters for tls_server_compatible() */
     enum ssl_verify verify;
     int verify_depth;
-    const struct ticket_key *ticket_key;
+    struct ticket_files *ticket_files; /* NULL: the ring's keys */
+    const struct ticket_ring *ticket_ring;
 };
 
 struct tls_app {
     apr_pool_t *pool;
     const char *server_root;
     apr_array_header_t *contexts; /* struct tls_context * */
-    struct ticket_key ticket_key; /* for servers without SSLSessionTicketKeyFile */
+    struct tls_shared shared;
     BIO_METHOD *bio_method;
+    const struct bundle *bundle; /* read from here; NULL: from disk */
+    EVP_MD_CTX *hash;            /* of all that is read; NULL: of nothing */
 };
 
 static inline struct tls_context *tls_context_of(const SSL_CTX *ctx)
@@ -99,9 +123,41 @@ const char *tls_take_reason(void);
 /* ServerRoot-relative. */
 const char *tls_path(const struct tls_app *app, const char *path, apr_pool_t *pool);
 
+/* ---- Files (files.c) ---- */
+
+/* 0 or errno. */
+int tls_file_read(struct tls_app *app, const char *path, struct secret *out);
+
+struct tls_file {
+    const char *path; /* in the diagnostics' pool */
+    struct secret bytes;
+    BIO *bio;
+};
+
+/* what: "private key", for the message. False where an error was reported. */
+bool tls_file_open(struct tls_app *app, struct tls_file *file, const char *what,
+                   const struct ssl_text *at, struct diags *diags);
+void tls_file_close(struct tls_file *file);
+/* After the last PEM object of a kind was read: was it the end, and not a broken one? */
+bool tls_pem_ended(void);
+/* Between them every file that is read is hashed. */
+bool tls_hash_begin(struct tls_app *app);
+bool tls_hash_end(struct tls_app *app, unsigned char digest[TLS_DIGEST]);
+/* The hash of what a context of these settings would read. */
+bool tls_files_hash(struct tls_app *app, const struct ssl_server_conf *conf,
+                    unsigned char digest[TLS_DIGEST], apr_pool_t *pool);
+
+/* ---- */
+
 /* Certificates and keys of a server into ctx. False where an error was reported. */
 bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
                        struct diags *diags);
+/* OpenSSL's context for into->conf, with the files' digest; owner is what connections find
+ * by it. False where an error was reported; nothing is kept then. */
+bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,
+                   struct diags *diags);
+/* What context_build() has made. */
+void context_empty(struct tls_context *context);
 /* Whom to ask for a client certificate and whom to believe. */
 bool verify_setup(struct tls_app *app, struct tls_context *context,
                   const struct ssl_server_conf *conf, struct diags *diags);
@@ -111,10 +167,10 @@ int sni_acknowledge(SSL *ssl, int *alert, void *unused);
 
 /* ---- Session tickets (tickets.c) ---------------------------------------- */
 
-bool tickets_random(struct ticket_key *key);
-/* NULL where an error was reported. */
-const struct ticket_key *tickets_read(struct tls_app *app, const struct ssl_text *file,
-                                      struct diags *diags);
+/* The server's key files; NULL where an error was reported. */
+struct ticket_files *tickets_read(struct tls_app *app, const apr_array_header_t *files,
+                                  struct diags *diags);
+void tickets_free(struct ticket_files *files);
 int tickets_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int encrypt);
 

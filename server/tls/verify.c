@@ -6,11 +6,8 @@
  */
 #include "tls/tls_internal.h"
 
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
 /* What "no CA" in optional_no_ca forgives. */
@@ -41,25 +38,38 @@ static int verify_certificate(int ok, X509_STORE_CTX *store)
     return ok;
 }
 
-static bool load_authorities(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *file,
+/* Each is trusted, and named to clients. False where one cannot be used, or there is none. */
+static bool take_authorities(SSL_CTX *ctx, BIO *in)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    int count = 0;
+    bool ok = true;
+    X509 *one;
+
+    while (ok && (one = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL)) != NULL) {
+        ok = X509_STORE_add_cert(store, one) == 1 && SSL_CTX_add_client_CA(ctx, one) == 1;
+        X509_free(one);
+        count++;
+    }
+    return ok && count > 0 && tls_pem_ended();
+}
+
+static bool load_authorities(struct tls_app *app, SSL_CTX *ctx, const struct ssl_text *at,
                              struct diags *diags)
 {
-    const char *path = tls_path(app, file->value, app->pool);
-    STACK_OF(X509_NAME) * names;
+    struct tls_file file;
+    bool ok;
 
-    if (access(path, R_OK) != 0) {
-        tls_diag(diags, file, false, "cannot read the CA certificates %s: %s", path,
-                 strerror(errno));
+    if (!tls_file_open(app, &file, "CA certificates", at, diags)) {
         return false;
     }
     ERR_clear_error();
-    names = SSL_load_client_CA_file(path);
-    if (!names || SSL_CTX_load_verify_locations(ctx, path, NULL) != 1) {
-        sk_X509_NAME_pop_free(names, X509_NAME_free);
-        tls_diag(diags, file, true, "%s holds no usable CA certificates", path);
+    ok = take_authorities(ctx, file.bio);
+    tls_file_close(&file);
+    if (!ok) {
+        tls_diag(diags, at, true, "%s holds no usable CA certificates", file.path);
         return false;
     }
-    SSL_CTX_set_client_CA_list(ctx, names);
     return true;
 }
 

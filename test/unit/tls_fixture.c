@@ -47,6 +47,8 @@ struct fixture *fixture_create(void)
     f->listen = apr_array_push(f->listens);
     memset(f->listen, 0, sizeof(*f->listen));
     ssl_module.index = 0;
+    assert_int_equal(ticket_keys_open(&f->tickets, -1, 0), 0);
+    f->shared.tickets = f->tickets.view;
     return f;
 }
 
@@ -55,6 +57,7 @@ void fixture_destroy(struct fixture *f)
     const char *command = apr_pstrcat(f->pool, "rm -rf ", f->dir, NULL);
 
     assert_int_equal(system(command), 0);
+    ticket_keys_close(&f->tickets);
     apr_pool_destroy(f->pool);
 }
 
@@ -199,7 +202,7 @@ struct tls_app *fixture_start(struct fixture *f)
         s->module_config[0] =
             ssl_module.merge_server(f->pool, f->servers->module_config[0], s->module_config[0]);
     }
-    f->app = tls_app_create(f->servers, f->listens, f->dir, f->diags, f->pool);
+    f->app = tls_app_create(f->servers, f->listens, f->dir, &f->shared, f->diags, f->pool);
     return f->app;
 }
 

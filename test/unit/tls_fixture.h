@@ -22,6 +22,8 @@ struct fixture {
     struct host_table hosts;
     apr_array_header_t *listens; /* one, not https */
     struct conf_listen *listen;
+    struct ticket_keys tickets;
+    struct tls_shared shared;
     struct tls_app *app;
 };
 
