@@ -13,6 +13,7 @@
 
 #include "config/conf.h"
 #include "config/logs.h"
+#include "generation/api_status.h"
 #include "generation/dump.h"
 #include "generation/guard.h"
 #include "generation/minding.h"
@@ -135,6 +136,7 @@ void generation_run(const struct launch *launch)
     ignore_signals();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     use_log(launch);
+    api_status_use(launch->board);
     _exit(run(launch));
 }
 
@@ -159,6 +161,7 @@ int generation_run_single(const struct launch *launch)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     use_log(launch);
+    api_status_use(launch->board);
     diags = diags_create(pool);
     app = app_load(launch, diags, pool);
     (void)fputs(diags_text(diags, isatty(STDERR_FILENO), pool), stderr);

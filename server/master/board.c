@@ -13,6 +13,7 @@
 #include <apr_time.h>
 
 #include "master/generations.h"
+#include "master/job.h"
 #include "master/report.h"
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
@@ -44,7 +45,7 @@ static void publish_generation(const struct generation *gen)
 
 void board_publish(struct master *m)
 {
-    uint32_t step = m->job != NULL && m->job->kind != JOB_CHECK ? (uint32_t)m->job->step + 1 : 0;
+    const char *step = "";
     struct sb_master *b;
 
     if (m->board == NULL) {
@@ -55,8 +56,11 @@ void board_publish(struct master *m)
         SB_SET(b, pid, getpid());
         SB_SET(b, started, m->started);
     }
-    if (atomic_load(&b->step) != step) {
-        SB_SET(b, step, step);
+    if (m->job != NULL && m->job->kind != JOB_CHECK) {
+        step = job_step_name(m->job->step);
+    }
+    if (strcmp(b->step, step) != 0) {
+        (void)snprintf(b->step, sizeof(b->step), "%s", step);
         SB_SET(b, step_since, apr_time_now());
     }
     SB_SET(b, serving, m->serving != NULL ? m->serving->number : 0);

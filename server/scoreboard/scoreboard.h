@@ -87,7 +87,7 @@ struct sb_outcome {
 struct sb_master {
     _Atomic int64_t started;
     _Atomic int32_t pid;
-    _Atomic uint32_t step; /* of the running reload: enum job_step + 1; 0 none */
+    char step[16]; /* of the running reload: "building", ...; "" none */
     _Atomic int64_t step_since;
     _Atomic uint64_t serving;                   /* the generation; 0 none */
     _Atomic uint64_t counter[SB_MASTER_PLACES]; /* by enum sb_master_counter */
