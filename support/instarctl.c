@@ -18,6 +18,7 @@
 struct request {
     struct cli cli;
     const char *verb;
+    const char *number;            /* rollback's; NULL not given */
     apr_array_header_t *passed_on; /* const char *: -f, -d, -D, -c as given */
 };
 
@@ -25,7 +26,7 @@ static int usage(int code)
 {
     (void)fputs("Usage: instarctl [-d directory] [-f file] [-D name] [-c \"directive\"] [--json]\n"
                 "       start|stop|restart|graceful|graceful-stop|configtest|status|generations|\n"
-                "       rotate-ticket-keys\n"
+                "       rollback [generation]|rotate-ticket-keys\n"
                 "  start          start the server; returns when it answers\n"
                 "  stop           stop it now; returns when it is gone\n"
                 "  restart        reload, and cut what the old code is still doing\n"
@@ -33,7 +34,9 @@ static int usage(int code)
                 "  graceful-stop  finish what is in flight, then stop\n"
                 "  configtest     check the configuration and try the modules\n"
                 "  status         generations, counters and the last reload\n"
-                "  generations    the generations alone\n"
+                "  generations    what lives, and what became of the last ones\n"
+                "  rollback       serve again what served before this, or what that generation\n"
+                "                 served\n"
                 "  rotate-ticket-keys\n"
                 "                 TLS session ticket keys: the next one, now\n"
                 "Exit status: 0 done, 1 refused or failed, 2 usage, 3 not running,\n"
@@ -98,6 +101,13 @@ static int do_ask(struct request *r, const struct whereabouts *w)
     return cli_ask(&r->cli, w, r->verb);
 }
 
+static int do_rollback(struct request *r, const struct whereabouts *w)
+{
+    return cli_ask(&r->cli, w,
+                   r->number != NULL ? apr_pstrcat(r->cli.pool, "rollback ", r->number, NULL)
+                                     : "rollback");
+}
+
 static int do_stop(struct request *r, const struct whereabouts *w)
 {
     return cli_stop(&r->cli, w);
@@ -128,6 +138,7 @@ static const struct {
     { "restart", do_ask, true },
     { "graceful", do_ask, true },
     { "graceful-stop", do_ask, true },
+    { "rollback", do_rollback, true },
     { "configtest", do_configtest, false },
     { "status", do_ask, true },
     { "generations", do_ask, true },
@@ -185,6 +196,12 @@ static int take_option(struct request *r, int option, const char *arg)
     }
 }
 
+static bool is_number(const char *text)
+{
+    return *text >= '1' && *text <= '9' && strlen(text) < 20 &&
+           text[strspn(text, "0123456789")] == '\0';
+}
+
 static int take_options(struct request *r, int argc, char **argv)
 {
     int option, code;
@@ -196,11 +213,18 @@ static int take_options(struct request *r, int argc, char **argv)
             return code;
         }
     }
-    if (optind + 1 != argc) {
+    if (optind == argc) {
         return usage(VERB_USAGE);
     }
-    r->verb = argv[optind];
-    return -1;
+    r->verb = argv[optind++];
+    if (optind < argc && strcmp(r->verb, "rollback") == 0) {
+        r->number = argv[optind++];
+        if (!is_number(r->number)) {
+            (void)fprintf(stderr, "instarctl: \"%s\" is no generation's number\n", r->number);
+            return VERB_USAGE;
+        }
+    }
+    return optind == argc ? -1 : usage(VERB_USAGE);
 }
 
 int main(int argc, char **argv)

@@ -3,8 +3,6 @@
  * judged when it is read, by what stands before it. */
 #include "config/reader.h"
 
-#include <sys/stat.h>
-
 #include "config/scan.h"
 
 /* The one argument without its '!'; NULL with the error reported. */
@@ -51,7 +49,7 @@ bool condition_file(struct conf_reader *rd, const struct conf_node *node)
 {
     bool wanted;
     const char *path = operand(rd, node, "PATH", &wanted);
-    struct stat st;
+    struct outside_path at;
 
-    return path && (stat(reader_path(rd, path), &st) == 0) == wanted;
+    return path && (outside_path(rd->outside, reader_path(rd, path), &at) == 0) == wanted;
 }

@@ -27,6 +27,22 @@ struct conf_file {
     size_t length;
 };
 
+/* What the text's meaning depends on beside the text, and what the system said
+ * (config/outside.h). In the order in which it was asked. */
+enum conf_question {
+    CONF_ASKED_VARIABLE, /* of the environment: value, NULL where not set */
+    CONF_ASKED_PATH,     /* is it there: error, folder */
+    CONF_ASKED_FOLDER,   /* value: the names in it, joined by '/'; or error */
+    CONF_ASKED_ABSOLUTE, /* value: a relative path as seen from the working directory */
+    CONF_QUESTIONS
+};
+struct conf_answer {
+    enum conf_question question;
+    const char *name, *value;
+    int error; /* errno */
+    bool folder;
+};
+
 /* A directive (children NULL) or a container such as <Location /x>. Containers
  * that only choose (<IfModule> ...) and Include leave no node: what they hold
  * stands in their place. */
@@ -81,6 +97,17 @@ struct conf_part_level {
     ins_level level;
 };
 
+/* Probe METHOD PATH STATUS: what a new generation must answer before it serves. */
+struct conf_probe {
+    const char *method, *path, *host; /* host NULL: the first Listen's */
+    int status;
+    int64_t timeout; /* milliseconds */
+    const struct conf_node *node;
+};
+
+enum start_from { START_FROM_NOT_SAID, START_FROM_CONFIG, START_FROM_LAST };
+enum { KEEP_GENERATIONS_DEFAULT = 10 };
+
 struct conf_scan; /* of config/ alone, while it reads */
 
 /* Process settings: what the master needs. Times in milliseconds. Paths are
@@ -96,6 +123,11 @@ struct conf_process {
     int listen_backlog;
     int64_t start_timeout, graceful_shutdown_timeout; /* 0: without limit */
     int max_draining_generations;
+    int keep_generations;
+    enum start_from start_from;
+    int64_t probation_time; /* 0 off */
+    int probation_crashes;
+    apr_array_header_t *probes; /* struct conf_probe */
     const char *module_compiler, *build_directory, *build_user_name;
     uid_t build_user;
     gid_t build_group;
@@ -113,9 +145,11 @@ struct conf_process {
 
 struct conf {
     apr_pool_t *pool;
-    const char *path;          /* the file named by -f, absolute */
-    apr_array_header_t *files; /* struct conf_file *: the snapshot, in order of reading */
-    struct conf_node *root;    /* a node without a name; children: the file's top */
+    const struct conf_options *options; /* those that it was read with */
+    const char *path;                   /* the file named by -f, absolute */
+    apr_array_header_t *files;          /* struct conf_file *: the snapshot, in order of reading */
+    apr_array_header_t *answers;        /* struct conf_answer */
+    struct conf_node *root;             /* a node without a name; children: the file's top */
     struct conf_process process;
 };
 
@@ -144,6 +178,13 @@ struct conf_options {
  * process state. */
 void conf_read(struct conf **out, const struct conf_options *options, struct diags *diags,
                apr_pool_t *pool);
+
+/* The same once more, from what an earlier conf_read() has left: of stored only
+ * path, options, files and answers are looked at, and nothing of the disk, nor
+ * of the environment. Users' names are looked up again. stored and options live as
+ * long as pool. */
+void conf_read_stored(struct conf **out, const struct conf *stored, struct diags *diags,
+                      apr_pool_t *pool);
 
 /* The same for a text in memory, called name in messages; Include is refused.
  * For tests. */

@@ -3,7 +3,6 @@
  * that is read after it, whatever container it stands in. */
 #include "config/reader.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -61,11 +60,11 @@ void define_remove(struct conf_reader *rd, const struct conf_node *node)
     }
 }
 
-static const char *lookup(const struct conf_reader *rd, const char *name)
+static const char *lookup(struct conf_reader *rd, const char *name)
 {
     const struct define *define = apr_hash_get(rd->defines, name, APR_HASH_KEY_STRING);
 
-    return define && define->value ? define->value : getenv(name);
+    return define && define->value ? define->value : outside_variable(rd->outside, name);
 }
 
 /* One piece of the result. */

@@ -3,39 +3,10 @@
  * 10-a.conf and 20-b.conf depends neither on the locale nor on the disk. */
 #include "config/reader.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <apr_strings.h>
-
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-apr_array_header_t *glob_list(const char *folder, apr_pool_t *pool)
-{
-    apr_array_header_t *names;
-    const struct dirent *entry;
-    DIR *dir = opendir(folder);
-
-    if (!dir) {
-        return NULL;
-    }
-    names = apr_array_make(pool, 16, sizeof(const char *));
-    while ((entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            APR_ARRAY_PUSH(names, const char *) = apr_pstrdup(pool, entry->d_name);
-        }
-    }
-    (void)closedir(dir);
-    qsort(names->elts, (size_t)names->nelts, sizeof(const char *), by_bytes);
-    return names;
-}
 
 bool glob_is_pattern(const char *path)
 {
@@ -50,17 +21,18 @@ static const char *join(const char *folder, const char *name, apr_pool_t *pool)
                        NULL);
 }
 
-static bool is_folder(const char *path)
+static bool is_folder(struct conf_reader *rd, const char *path)
 {
-    struct stat st;
+    struct outside_path found;
 
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return outside_path(rd->outside, path, &found) == 0 && found.folder;
 }
 
 /* rest: the part of the pattern below folder. */
-static void descend(const char *folder, const char *rest, apr_array_header_t *found,
-                    apr_pool_t *pool)
+static void descend(struct conf_reader *rd, const char *folder, const char *rest,
+                    apr_array_header_t *found)
 {
+    apr_pool_t *pool = rd->temp;
     const char *slash = strchr(rest, '/');
     const char *segment = slash ? apr_pstrmemdup(pool, rest, (size_t)(slash - rest)) : rest;
     const apr_array_header_t *names;
@@ -69,10 +41,10 @@ static void descend(const char *folder, const char *rest, apr_array_header_t *fo
         slash++;
     }
     if (!glob_is_pattern(segment) && slash) {
-        descend(join(folder, segment, pool), slash, found, pool);
+        descend(rd, join(folder, segment, pool), slash, found);
         return;
     }
-    names = glob_list(folder, pool);
+    names = outside_names(rd->outside, folder, pool);
     for (int i = 0; names && i < names->nelts; i++) {
         const char *name = APR_ARRAY_IDX(names, i, const char *);
         const char *path;
@@ -84,15 +56,15 @@ static void descend(const char *folder, const char *rest, apr_array_header_t *fo
         if (!slash || *slash == '\0') {
             APR_ARRAY_PUSH(found, const char *) = path;
         }
-        else if (is_folder(path)) {
-            descend(path, slash, found, pool);
+        else if (is_folder(rd, path)) {
+            descend(rd, path, slash, found);
         }
     }
 }
 
-apr_array_header_t *glob_expand(const char *root, const char *pattern, apr_pool_t *pool)
+apr_array_header_t *glob_expand(struct conf_reader *rd, const char *root, const char *pattern)
 {
-    apr_array_header_t *found = apr_array_make(pool, 16, sizeof(const char *));
+    apr_array_header_t *found = apr_array_make(rd->temp, 16, sizeof(const char *));
 
     if (*pattern == '/') {
         root = "/";
@@ -100,6 +72,6 @@ apr_array_header_t *glob_expand(const char *root, const char *pattern, apr_pool_
     while (*pattern == '/') {
         pattern++;
     }
-    descend(root, pattern, found, pool);
+    descend(rd, root, pattern, found);
     return found;
 }

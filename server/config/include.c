@@ -25,10 +25,10 @@ static const char *chain(struct conf_reader *rd, const struct open_file *from, c
 }
 
 static bool loops(struct conf_reader *rd, const struct conf_node *node, const char *path,
-                  const struct stat *st)
+                  const struct outside_path *at)
 {
     for (const struct open_file *f = rd->reading; f; f = f->outer) {
-        if (f->inode == st->st_ino && f->device == st->st_dev) {
+        if (f->inode != 0 && f->inode == at->inode && f->device == at->device) {
             conf_error(rd->diags, node, 0, "Include loop: %s", chain(rd, f, path));
             return true;
         }
@@ -44,7 +44,7 @@ static bool loops(struct conf_reader *rd, const struct conf_node *node, const ch
 
 static void include_folder(struct conf_reader *rd, const struct conf_node *node, const char *path)
 {
-    const apr_array_header_t *names = glob_list(path, rd->temp);
+    const apr_array_header_t *names = outside_names(rd->outside, path, rd->temp);
 
     if (!names) {
         conf_error(rd->diags, node, 0, "%s: cannot be read: %s", path, strerror(errno));
@@ -59,17 +59,18 @@ static void include_folder(struct conf_reader *rd, const struct conf_node *node,
 static void include_path(struct conf_reader *rd, const struct conf_node *node, const char *path)
 {
     const struct snapshot *snapshot;
-    struct stat st;
+    struct outside_path at;
+    int error = outside_path(rd->outside, path, &at);
 
-    if (stat(path, &st) != 0) {
-        conf_error(rd->diags, node, 0, "%s: cannot be opened: %s", path, strerror(errno));
+    if (error != 0) {
+        conf_error(rd->diags, node, 0, "%s: cannot be opened: %s", path, strerror(error));
         return;
     }
-    if (S_ISDIR(st.st_mode)) {
+    if (at.folder) {
         include_folder(rd, node, path);
         return;
     }
-    if (loops(rd, node, path, &st)) {
+    if (loops(rd, node, path, &at)) {
         return;
     }
     snapshot = snapshot_take(rd, path, node);
@@ -81,7 +82,7 @@ static void include_path(struct conf_reader *rd, const struct conf_node *node, c
 static void include_pattern(struct conf_reader *rd, const struct conf_node *node, bool optional)
 {
     const char *root = rd->conf->process.server_root;
-    const apr_array_header_t *paths = glob_expand(root, node->argv[0], rd->temp);
+    const apr_array_header_t *paths = glob_expand(rd, root, node->argv[0]);
 
     if (paths->nelts == 0 && !optional) {
         conf_error(rd->diags, node, 0,
@@ -95,8 +96,9 @@ static void include_pattern(struct conf_reader *rd, const struct conf_node *node
 
 static void include(struct conf_reader *rd, const struct conf_node *node, bool optional)
 {
+    struct outside_path at;
     const char *path;
-    struct stat st;
+    int error;
 
     if (rd->from_memory) {
         conf_error(rd->diags, node, -1, "%s needs a config that is read from a file", node->name);
@@ -107,7 +109,8 @@ static void include(struct conf_reader *rd, const struct conf_node *node, bool o
         return;
     }
     path = reader_path(rd, node->argv[0]);
-    if (!optional || stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
+    error = optional ? outside_path(rd->outside, path, &at) : 0;
+    if (error != ENOENT && error != ENOTDIR) {
         include_path(rd, node, path);
     }
 }

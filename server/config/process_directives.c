@@ -2,11 +2,10 @@
 /* The directives that config/ itself owns, in the order of the manual: the
  * language, then what the master must know before any module runs. This table
  * is the parser's, the manual's and the nearest-name search's. */
-#include <sys/stat.h>
+#include <strings.h>
 
 #include <apr_strings.h>
 
-#include "config/paths.h"
 #include "config/scan.h"
 
 /* A field of struct conf_process, for a setter that several rows share. */
@@ -65,13 +64,26 @@ static const char *set_memory(ins_cmd *cmd, void *conf, const char *arg)
 static const char *set_server_root(ins_cmd *cmd, void *conf, const char *arg)
 {
     struct conf_process *process = conf;
-    const char *path = path_absolute(arg, cmd->pool);
-    struct stat st;
+    struct outside *outside = process->scan->outside;
+    const char *path = outside_absolute(outside, arg);
+    struct outside_path at;
 
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+    if (outside_path(outside, path, &at) != 0 || !at.folder) {
         return apr_psprintf(cmd->temp_pool, "%s is not a directory", path);
     }
     process->server_root = path;
+    return NULL;
+}
+
+static const char *set_start_from(ins_cmd *cmd, void *conf, const char *arg)
+{
+    struct conf_process *process = conf;
+
+    (void)cmd;
+    if (strcasecmp(arg, "config") != 0 && strcasecmp(arg, "last") != 0) {
+        return "must be config or last";
+    }
+    process->start_from = strcasecmp(arg, "last") == 0 ? START_FROM_LAST : START_FROM_CONFIG;
     return NULL;
 }
 
@@ -133,6 +145,18 @@ const ins_directive conf_process_directives[] = {
         "how long an old generation may finish what it does; 0: without limit"),
     INT("MaxDrainingGenerations", max_draining_generations, 1, 16, "2",
         "old generations that may finish at the same time"),
+    ARGV("Probe", set_probe, INS_IN_GLOBAL, 3, 5,
+         "METHOD PATH STATUS [timeout=TIME] [host=NAME]", NULL,
+         "a request that a new generation must answer so before it serves, else the reload has "
+         "failed; timeout=5s"),
+    ONE("ProbationTime", set_time, FIELD(probation_time), "TIME", "10s",
+        "a new generation that crashes too often within that is rolled back; 0: never"),
+    INT("ProbationCrashes", probation_crashes, 1, 1000, "3",
+        "so many crashes within ProbationTime are too many"),
+    INT("KeepGenerations", keep_generations, 2, 1000, "10",
+        "what has served, kept for a rollback: config and builds"),
+    ONE("StartFrom", set_start_from, NULL, "config|last", "config",
+        "what a start serves: the config on disk, or the last one that served well"),
 
     ARGV("LoadModule", set_load_module, INS_IN_GLOBAL, 2, 0, "NAME PATH...", NULL,
          "a module's struct, and its source: a .c file, several, a directory of them, or a .so"),

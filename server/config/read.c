@@ -156,7 +156,7 @@ const char *reader_path(const struct conf_reader *rd, const char *path)
 }
 
 static void reader_init(struct conf_reader *rd, const struct conf_options *options,
-                        struct diags *diags, apr_pool_t *pool)
+                        const struct conf *stored, struct diags *diags, apr_pool_t *pool)
 {
     struct conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
@@ -166,16 +166,20 @@ static void reader_init(struct conf_reader *rd, const struct conf_options *optio
     rd->conf = conf;
     rd->options = options;
     rd->diags = diags;
+    rd->outside = stored ? outside_replay(stored->answers, pool) : outside_ask(pool);
+    rd->stored = stored;
     rd->known = known_create(rd->temp);
     rd->scratch.pool = rd->temp;
     rd->snapshot = apr_hash_make(rd->temp);
     rd->defines = apr_hash_make(rd->temp);
     conf->pool = pool;
+    conf->options = options;
     conf->files = apr_array_make(pool, 8, sizeof(const struct conf_file *));
+    conf->answers = outside_answers(rd->outside);
     conf->root = apr_pcalloc(pool, sizeof(*conf->root));
     rd->parent = conf->root;
     rd->tail = &conf->root->children;
-    scan_start(conf, options, diags, rd->temp);
+    scan_start(conf, rd->outside, diags, rd->temp);
     define_options(rd);
 }
 
@@ -186,19 +190,40 @@ static void reader_finish(struct conf_reader *rd)
     apr_pool_destroy(rd->temp);
 }
 
+static void read_main_file(struct conf_reader *rd, const char *path)
+{
+    const struct snapshot *snapshot;
+
+    rd->conf->path = path;
+    snapshot = snapshot_take(rd, path, NULL);
+    if (snapshot) {
+        read_file(rd, snapshot, NULL);
+    }
+}
+
 void conf_read(struct conf **out, const struct conf_options *options, struct diags *diags,
                apr_pool_t *pool)
 {
     struct conf_reader rd;
-    const struct snapshot *snapshot;
 
-    reader_init(&rd, options, diags, pool);
-    rd.conf->path = conf_path(rd.conf, options->config_file, pool);
-    snapshot = snapshot_take(&rd, rd.conf->path, NULL);
-    if (snapshot) {
-        read_file(&rd, snapshot, NULL);
-    }
+    reader_init(&rd, options, NULL, diags, pool);
+    read_main_file(&rd, conf_path(rd.conf, options->config_file, pool));
     reader_finish(&rd);
+    *out = rd.conf;
+}
+
+void conf_read_stored(struct conf **out, const struct conf *stored, struct diags *diags,
+                      apr_pool_t *pool)
+{
+    struct conf_reader rd;
+
+    reader_init(&rd, stored->options, stored, diags, pool);
+    read_main_file(&rd, stored->path);
+    reader_finish(&rd);
+    if (outside_strayed(rd.outside)) {
+        diags_add(diags, DIAG_CONFIG, DIAG_ERROR, stored->path, 0, 0,
+                  "this server reads the stored config otherwise than the one that stored it");
+    }
     *out = rd.conf;
 }
 
@@ -208,7 +233,7 @@ void conf_read_text(struct conf **out, const struct conf_options *options, const
     struct conf_reader rd;
     const struct snapshot *snapshot;
 
-    reader_init(&rd, options, diags, pool);
+    reader_init(&rd, options, NULL, diags, pool);
     rd.from_memory = true;
     rd.conf->path = apr_pstrdup(pool, name);
     snapshot = snapshot_text(&rd, rd.conf->path, text, length);

@@ -6,12 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
-
 #include <apr_hash.h>
 
 #include "config/conf.h"
 #include "config/lexer.h"
+#include "config/outside.h"
 
 struct conf_reader;
 
@@ -48,8 +47,7 @@ struct open_container {
 struct open_file {
     struct open_file *outer;
     const struct conf_file *file;
-    dev_t device; /* 0 and 0 for text from memory */
-    ino_t inode;
+    uint64_t device, inode;            /* 0 and 0 for text that was not read from the disk now */
     const struct open_container *base; /* what was open around it */
 };
 
@@ -60,8 +58,10 @@ struct conf_reader {
     const struct conf_options *options;
     struct diags *diags;
     struct known_table *known;
-    bool from_memory; /* no Include */
-    bool stop;        /* a limit was passed: read no further */
+    struct outside *outside;
+    const struct conf *stored; /* files come from there; NULL: from the disk */
+    bool from_memory;          /* no Include */
+    bool stop;                 /* a limit was passed: read no further */
 
     struct lexer_scratch scratch;
     struct word *words;
@@ -80,12 +80,11 @@ struct conf_reader {
     apr_hash_t *defines;  /* name -> struct define * */
 };
 
-/* snapshot.c: a file's text, read from the disk once. NULL with the error reported
+/* snapshot.c: a file's text, read once. NULL with the error reported
  * (at node; NULL: the main file). */
 struct snapshot {
     struct conf_file file;
-    dev_t device;
-    ino_t inode;
+    uint64_t device, inode;
 };
 const struct snapshot *snapshot_take(struct conf_reader *rd, const char *path,
                                      const struct conf_node *node);
@@ -130,9 +129,7 @@ void include_optional(struct conf_reader *rd, const struct conf_node *node);
 /* glob.c: the paths that match a pattern, sorted within each folder. A relative one
  * starts at root, whose own name is no pattern, whatever it looks like. */
 bool glob_is_pattern(const char *path);
-apr_array_header_t *glob_expand(const char *root, const char *pattern, apr_pool_t *pool);
-/* The names in a folder, sorted, without "." and "..". NULL with errno. */
-apr_array_header_t *glob_list(const char *folder, apr_pool_t *pool);
+apr_array_header_t *glob_expand(struct conf_reader *rd, const char *root, const char *pattern);
 
 /* conf_path() while the conf is still being read. */
 const char *reader_path(const struct conf_reader *rd, const char *path);

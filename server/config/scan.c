@@ -42,19 +42,23 @@ static void set_numbers(struct conf_process *process)
     process->start_timeout = 10000;
     process->graceful_shutdown_timeout = 30000;
     process->max_draining_generations = 2;
+    process->keep_generations = KEEP_GENERATIONS_DEFAULT;
+    process->probation_time = 10000;
+    process->probation_crashes = 3;
     process->build_timeout = 60000;
     process->build_memory_limit = INT64_C(2) << 30;
     process->log_level = INS_WARNING;
     process->ticket_key_rotation = 3600000;
 }
 
-void scan_start(struct conf *conf, const struct conf_options *options, struct diags *diags,
+void scan_start(struct conf *conf, struct outside *outside, struct diags *diags,
                 apr_pool_t *temp_pool)
 {
     struct conf_process *process = &conf->process;
     struct conf_scan *scan = apr_pcalloc(temp_pool, sizeof(*scan));
 
     scan->conf = conf;
+    scan->outside = outside;
     scan->pool = temp_pool;
     scan->diags = diags;
     scan->listens = apr_hash_make(temp_pool);
@@ -62,11 +66,12 @@ void scan_start(struct conf *conf, const struct conf_options *options, struct di
     set_numbers(process);
     process->scan = scan;
     process->server_root =
-        path_absolute(options->server_root ? options->server_root : "/", conf->pool);
+        outside_absolute(outside, conf->options->server_root ? conf->options->server_root : "/");
     process->module_compiler = "cc";
     process->listens = apr_array_make(conf->pool, 4, sizeof(struct conf_listen));
     process->modules = apr_array_make(conf->pool, 16, sizeof(struct conf_module));
     process->logs = apr_array_make(conf->pool, 4, sizeof(struct conf_log));
+    process->probes = apr_array_make(conf->pool, 2, sizeof(struct conf_probe));
     process->part_levels = apr_array_make(conf->pool, 2, sizeof(struct conf_part_level));
     modules_start(scan);
 }

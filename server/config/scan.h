@@ -7,11 +7,13 @@
 #include <apr_hash.h>
 
 #include "config/conf.h"
+#include "config/outside.h"
 
 struct module_names; /* modules.c */
 
 struct conf_scan {
     struct conf *conf;
+    struct outside *outside;
     struct diags *diags;
     apr_pool_t *pool; /* until conf_read() returns */
     struct module_names *names;
@@ -21,7 +23,7 @@ struct conf_scan {
     const struct conf_node *user, *group, *build_user, *log_level; /* NULL: not set */
 };
 
-void scan_start(struct conf *conf, const struct conf_options *options, struct diags *diags,
+void scan_start(struct conf *conf, struct outside *outside, struct diags *diags,
                 apr_pool_t *temp_pool);
 /* What can only be worked out or judged when all is known. */
 void scan_finish(struct conf *conf);
@@ -44,6 +46,9 @@ const char *set_module_libs(ins_cmd *cmd, void *conf, int argc, const char *cons
 /* listen.c */
 const char *set_listen(ins_cmd *cmd, void *conf, int argc, const char *const argv[]);
 void listen_finish(struct conf_scan *scan);
+
+/* probe.c */
+const char *set_probe(ins_cmd *cmd, void *conf, int argc, const char *const argv[]);
 
 /* users.c: "name" or "#id". */
 const char *set_user(ins_cmd *cmd, void *conf, const char *arg);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
@@ -229,6 +230,26 @@ static const struct snapshot *load(struct conf_reader *rd, const char *path,
     return keep(rd, snapshot);
 }
 
+/* As it was when it was read from the disk. */
+static const struct snapshot *take_stored(struct conf_reader *rd, const char *path,
+                                          const struct conf_node *node)
+{
+    struct snapshot *snapshot;
+
+    for (int i = 0; i < rd->stored->files->nelts; i++) {
+        const struct conf_file *file =
+            APR_ARRAY_IDX(rd->stored->files, i, const struct conf_file *);
+
+        if (strcmp(file->path, path) == 0) {
+            snapshot = apr_pcalloc(rd->pool, sizeof(*snapshot));
+            snapshot->file = *file;
+            return keep(rd, snapshot);
+        }
+    }
+    complain(rd, path, node, "is not in the store");
+    return NULL;
+}
+
 const struct snapshot *snapshot_take(struct conf_reader *rd, const char *path,
                                      const struct conf_node *node)
 {
@@ -237,6 +258,9 @@ const struct snapshot *snapshot_take(struct conf_reader *rd, const char *path,
 
     if (snapshot) {
         return snapshot;
+    }
+    if (rd->stored) {
+        return take_stored(rd, path, node);
     }
     /* O_NONBLOCK: a FIFO must be refused, not waited for */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

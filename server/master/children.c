@@ -15,6 +15,7 @@
 
 #include "master/generations.h"
 #include "master/reload.h"
+#include "master/store.h"
 
 const char *child_words(int status, char buf[CHILD_WORDS])
 {
@@ -58,7 +59,7 @@ static void reap(struct master *m, pid_t pid)
     if (reload_builder_exited(m, pid)) {
         return; /* reaped by builder_finish() */
     }
-    if (waitpid(pid, &status, 0) == pid && gen != NULL) {
+    if (waitpid(pid, &status, 0) == pid && !store_writer_exited(m, pid, status) && gen != NULL) {
         generation_exited(m, gen, status);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be asked over the control socket: one table, one function a verb. */
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/conf.h"
@@ -9,6 +10,7 @@
 #include "master/memory.h"
 #include "master/reload.h"
 #include "master/report.h"
+#include "master/rollback.h"
 #include "master/stop.h"
 #include "master/tickets.h"
 #include "master/verbs.h"
@@ -16,6 +18,7 @@
 /* The words behind the verb. */
 struct request {
     const char *config; /* the file that is to be tested; NULL: ours */
+    uint64_t number;    /* of a generation; 0: not said */
 };
 
 typedef void (*verb_fn)(struct master *m, struct control_client *client, const struct request *r);
@@ -52,6 +55,11 @@ static void do_restart(struct master *m, struct control_client *client, const st
 {
     (void)r;
     reload_request(m, true, client);
+}
+
+static void do_rollback(struct master *m, struct control_client *client, const struct request *r)
+{
+    rollback_request(m, r->number, client);
 }
 
 static void do_stop(struct master *m, struct control_client *client, const struct request *r)
@@ -98,6 +106,7 @@ static const struct {
     { "generations", do_generations },
     { "graceful", do_graceful },
     { "restart", do_restart },
+    { "rollback", do_rollback },
     { "stop", do_stop },
     { "graceful-stop", do_graceful_stop },
     { "configtest", do_configtest },
@@ -116,6 +125,7 @@ static void read_options(struct control_client *client, char *rest, struct reque
     }
     for (word = rest != NULL ? strtok_r(rest, " ", &state) : NULL; word != NULL;
          word = strtok_r(NULL, " ", &state)) {
+        r->number = word[0] >= '0' && word[0] <= '9' ? strtoull(word, NULL, 10) : r->number;
         client->json = client->json || strcmp(word, "json") == 0;
         client->colour = client->colour || strcmp(word, "colour") == 0;
     }
@@ -123,7 +133,7 @@ static void read_options(struct control_client *client, char *rest, struct reque
 
 void control_run(struct master *m, struct control_client *client)
 {
-    struct request r = { NULL };
+    struct request r = { NULL, 0 };
     char *rest = strchr(client->in, ' ');
 
     if (rest != NULL) {

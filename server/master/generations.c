@@ -327,40 +327,10 @@ void generation_bury(struct master *m, struct generation *gen)
     generation_forget(m, gen);
 }
 
-/* One piece of memory: the list, its entries, their names. */
-static struct build_list *copy_objects(const struct build_list *builds)
-{
-    size_t size = sizeof(*builds) + (size_t)builds->count * sizeof(struct build);
-    struct build_list *copy;
-    char *names;
-
-    for (int i = 0; i < builds->count; i++) {
-        size += builds->list[i].object != NULL ? strlen(builds->list[i].object) + 1 : 0;
-    }
-    copy = calloc(1, size);
-    if (copy == NULL) {
-        return NULL;
-    }
-    copy->count = builds->count;
-    copy->list = (struct build *)(copy + 1);
-    names = (char *)(copy->list + copy->count);
-    for (int i = 0; i < copy->count; i++) {
-        copy->list[i] = builds->list[i];
-        copy->list[i].module = NULL;
-        if (builds->list[i].object != NULL) {
-            size_t len = strlen(builds->list[i].object) + 1;
-
-            copy->list[i].object = memcpy(names, builds->list[i].object, len);
-            names += len;
-        }
-    }
-    return copy;
-}
-
 void generation_release_manifest(struct master *m, struct generation *gen)
 {
     if (gen->manifest->builds != NULL) {
-        gen->objects = copy_objects(gen->manifest->builds);
+        gen->objects = manifest_objects(gen->manifest->builds);
     }
     manifest_drop(m, gen->manifest);
     gen->manifest = NULL;

@@ -4,8 +4,11 @@
  * by one that is made of exactly the same. */
 #include "master/manifest.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "builder/builder.h"
 #include "config/conf.h"
 #include "config/logs.h"
 #include "master/listeners.h"
@@ -13,7 +16,7 @@
 
 enum { TREE_TO_TEXT = 12 };
 
-struct manifest *manifest_read(struct master *m, struct diags *diags)
+struct manifest *manifest_create(struct master *m)
 {
     static struct log_set no_logs;
     /* As the last one: a tree is about as large as that many texts. */
@@ -24,6 +27,14 @@ struct manifest *manifest_read(struct master *m, struct diags *diags)
     manifest->refs = 1;
     manifest->build_dir = -1;
     manifest->logs = &no_logs;
+    return manifest;
+}
+
+struct manifest *manifest_read(struct master *m, struct diags *diags)
+{
+    struct manifest *manifest = manifest_create(m);
+    apr_pool_t *pool = manifest->pool;
+
     conf_read(&manifest->conf, &m->options->conf, diags, pool);
     m->last_text = manifest_text(manifest);
     return manifest;
@@ -55,4 +66,34 @@ void manifest_drop(struct master *m, struct manifest *manifest)
         (void)close(manifest->build_dir);
     }
     apr_pool_destroy(manifest->pool);
+}
+
+struct build_list *manifest_objects(const struct build_list *builds)
+{
+    size_t size = sizeof(*builds) + (size_t)builds->count * sizeof(struct build);
+    struct build_list *copy;
+    char *names;
+
+    for (int i = 0; i < builds->count; i++) {
+        size += builds->list[i].object != NULL ? strlen(builds->list[i].object) + 1 : 0;
+    }
+    copy = calloc(1, size);
+    if (copy == NULL) {
+        return NULL;
+    }
+    copy->count = builds->count;
+    copy->list = (struct build *)(copy + 1);
+    names = (char *)(copy->list + copy->count);
+    for (int i = 0; i < copy->count; i++) {
+        copy->list[i] = builds->list[i];
+        copy->list[i].module = NULL;
+        copy->list[i].input = NULL;
+        if (builds->list[i].object != NULL) {
+            size_t len = strlen(builds->list[i].object) + 1;
+
+            copy->list[i].object = memcpy(names, builds->list[i].object, len);
+            names += len;
+        }
+    }
+    return copy;
 }

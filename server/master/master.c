@@ -33,6 +33,7 @@
 #include "master/signals.h"
 #include "master/state.h"
 #include "master/stop.h"
+#include "master/store.h"
 #include "master/verbs.h"
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
@@ -141,17 +142,19 @@ static void run_loop(struct master *m)
 
 static void take_down(struct master *m)
 {
-    if (m->job != NULL || m->waiting != NULL || m->checks != NULL) {
+    if (m->job != NULL || m->waiting != NULL || m->rollbacks != NULL || m->checks != NULL) {
         reload_abandon(m, "the server was stopped");
     }
     while (m->generations != NULL) {
         generation_forget(m, m->generations);
     }
+    manifest_drop(m, m->first);
     outcome_destroy(m->last_reload);
     pidfile_release(m->pid_file);
     m->pid_file = NULL;
     control_close(m);
     ticket_keys_close(&m->tickets);
+    store_close(m);
     source_close(&m->loop, &m->signals);
     loop_close(&m->loop);
     (void)close(m->board_fd);
@@ -197,6 +200,9 @@ static bool claim(struct master *m, const struct conf *conf, struct ground *g)
     if (m->alone) {
         return true; /* -X has no loop that would answer */
     }
+    if (store_highest(m) > m->last_number) {
+        m->last_number = store_highest(m); /* the number's file was lost */
+    }
     return fail(g, "open", p->control_socket, control_open(m, p->control_socket, conf->path)) &&
            fail(g, "write beside", p->pid_file,
                 pidfile_note_control(m->pid_file, p->control_socket));
@@ -222,25 +228,50 @@ static int refuse(struct master *m, const struct ground *g)
     return code;
 }
 
+/* StartFrom stands in the config that may be broken: what can be read of that
+ * counts, and where it says nothing, what the last good one said. */
+static bool wants_last(const struct master *m, const struct conf *conf, const struct diags *diags)
+{
+    enum start_from from = conf->process.start_from;
+
+    return from == START_FROM_LAST ||
+           (from == START_FROM_NOT_SAID && diags->errors > 0 && store_prefers_last(m));
+}
+
+static int claim_or_refuse(struct master *m, const struct conf *conf)
+{
+    struct ground ground = { 0 };
+
+    return claim(m, conf, &ground) ? 0 : refuse(m, &ground);
+}
+
 /* 0: go on. */
 static int prepare(struct master *m)
 {
     struct outcome *scan = outcome_create("start");
     struct manifest *manifest = manifest_read(m, scan->diags);
-    struct ground ground = { 0 };
     int code = 0;
 
-    if (manifest->conf == NULL || manifest->conf->files->nelts == 0) {
+    if (!m->alone) {
+        store_open(m, manifest->conf->process.runtime_dir);
+        m->first =
+            wants_last(m, manifest->conf, scan->diags) ? store_load_last(m, scan->pool) : NULL;
+    }
+    if (m->first != NULL) {
+        code = claim_or_refuse(m, m->first->conf);
+    }
+    else if (manifest->conf->files->nelts == 0) {
         tell_outcome(m->options, scan);
         code = VERB_REFUSED;
     }
     else if (scan->diags->errors > 0) {
         /* What such a text says about places is not to be trusted: nothing is
          * made, and the first reload says all that is wrong. */
+        store_close(m);
         m->alone = true;
     }
-    else if (!claim(m, manifest->conf, &ground)) {
-        code = refuse(m, &ground);
+    else {
+        code = claim_or_refuse(m, manifest->conf);
     }
     manifest_drop(m, manifest);
     outcome_destroy(scan);

@@ -25,8 +25,11 @@
 #include "master/job.h"
 #include "master/listeners.h"
 #include "master/manifest.h"
+#include "master/memory.h"
 #include "master/report.h"
+#include "master/rollback.h"
 #include "master/stop.h"
+#include "master/store.h"
 #include "master/successor.h"
 #include "master/switch.h"
 #include "master/tickets.h"
@@ -35,7 +38,7 @@
 
 #define LOG_PART "master"
 
-enum { COLLECT_MAX = 64 };
+enum { COLLECT_MANY = 32 };
 
 /* ---- The end of a job -------------------------------------------------- */
 
@@ -64,23 +67,26 @@ static void drop_generation(struct master *m, struct job *job)
     }
 }
 
+/* What no living generation and no kept manifest needs goes. */
 static void collect_builds(struct master *m)
 {
-    struct build_list *lists[COLLECT_MAX];
+    apr_pool_t *pool = memory_pool(0);
+    apr_array_header_t *lists = apr_array_make(pool, COLLECT_MANY, sizeof(struct build_list *));
     const struct generation *gen;
-    int count = 0;
+    bool complete = m->serving != NULL;
 
+    store_objects(m, lists);
     for (gen = m->generations; gen != NULL; gen = gen->next) {
         struct build_list *list = gen->manifest != NULL ? gen->manifest->builds : gen->objects;
 
-        if (list == NULL || count == COLLECT_MAX) {
-            return; /* some other time */
-        }
-        lists[count++] = list;
+        complete = complete && list != NULL; /* else some other time */
+        APR_ARRAY_PUSH(lists, struct build_list *) = list;
     }
-    if (m->serving != NULL) {
-        builder_collect(m->builder, m->serving->manifest->build_dir, lists, count);
+    if (complete) {
+        builder_collect(m->builder, m->serving->manifest->build_dir,
+                        (struct build_list *const *)(void *)lists->elts, lists->nelts);
     }
+    apr_pool_destroy(pool);
 }
 
 static void keep_outcome(struct master *m, struct job *job)
@@ -100,6 +106,32 @@ static void keep_outcome(struct master *m, struct job *job)
     }
 }
 
+/* A start that fails has another choice, once: the config on disk where what
+ * served last does not serve any more, and what served last where that asked for it and
+ * the config on disk, which is refused, says nothing of it. */
+static bool start_otherwise(struct master *m, struct job *job)
+{
+    struct manifest *manifest = job->manifest;
+    bool stored = manifest != NULL && manifest->stored;
+
+    if (job->kind != JOB_START || m->store == NULL || (m->tried_last && !stored)) {
+        return false;
+    }
+    if (!stored) {
+        m->first =
+            manifest->conf->process.start_from == START_FROM_NOT_SAID && store_prefers_last(m)
+                ? store_load_last(m, job->outcome->pool)
+                : NULL;
+    }
+    if (!stored && m->first == NULL) {
+        return false;
+    }
+    report_log(job->outcome);
+    job_destroy(m, job);
+    reload_first(m);
+    return true;
+}
+
 static void job_end(struct master *m, bool ok)
 {
     struct job *job = m->job;
@@ -109,10 +141,17 @@ static void job_end(struct master *m, bool ok)
     timer_clear(&m->loop, &job->timer);
     drop_generation(m, job);
     outcome_finish(m, job, ok);
-    if (job->kind == JOB_RELOAD || job->kind == JOB_SUCCESSOR || (job->kind == JOB_START && ok)) {
+    if (job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK || job->kind == JOB_SUCCESSOR ||
+        (job->kind == JOB_START && ok)) {
         report_log(job->outcome); /* all else is told to whoever asked, alone */
     }
+    if (job->kind != JOB_CHECK && !ok) {
+        store_failed(m, job);
+    }
     m->job = NULL;
+    if (!ok && start_otherwise(m, job)) {
+        return;
+    }
     outcome = job->outcome;
     keep_outcome(m, job);
     answer_clients(m, job, outcome);
@@ -169,9 +208,9 @@ static void wait_over(struct master *m, void *ctx)
 static void step_wait(struct master *m)
 {
     struct job *job = m->job;
-    int64_t wait_ms = job->kind == JOB_RELOAD && job->outcome->diags->errors == 0
-                          ? drain_make_room(m, job->manifest)
-                          : 0;
+    bool replaces = job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK;
+    int64_t wait_ms =
+        replaces && job->outcome->diags->errors == 0 ? drain_make_room(m, job->manifest) : 0;
 
     if (wait_ms == 0) {
         step_start(m);
@@ -323,12 +362,19 @@ void reload_switched(struct master *m, struct generation *old)
 {
     struct job *job = m->job;
 
+    struct manifest *before = old != NULL ? manifest_keep(old->manifest) : NULL;
+
     use_log(m, job->manifest);
     conf_apply_log_levels(&job->manifest->conf->process);
     successor_settled(m, job->kind == JOB_SUCCESSOR);
     drain_after_switch(m, old, job->cut);
     control_follow(m, job->manifest->conf);
     tickets_follow(m, job->manifest->conf);
+    if (job->kind == JOB_ROLLBACK) {
+        rollback_note(m, job, old);
+    }
+    store_served(m, job, before);
+    manifest_drop(m, before);
     job->gen = NULL;
     job->step = STEP_MOVING;
     timer_set(&m->loop, &job->timer, loop_now_ms() + MOVE_MS, moved, NULL);
@@ -343,15 +389,78 @@ void reload_switch_failed(struct master *m)
 
 /* ---- The queue --------------------------------------------------------- */
 
+static void step_back(struct master *m, struct job *job)
+{
+    job->step = STEP_BUILDING;
+    if (rollback_read(m, job)) {
+        step_wait(m);
+    }
+    else {
+        job_end(m, false);
+    }
+}
+
+static void step_first(struct master *m, struct job *job)
+{
+    if (m->first == NULL) {
+        step_build(m);
+        return;
+    }
+    job->manifest = m->first;
+    m->first = NULL;
+    m->tried_last = true;
+    job->outcome->unchanged = job->manifest->builds->count;
+    outcome_note(job->outcome, "the config and modules of generation %llu (StartFrom last)",
+                 (unsigned long long)job->manifest->number);
+    step_start(m);
+}
+
 static void run(struct master *m, struct job *job)
 {
     m->job = job;
-    if (job->kind == JOB_SUCCESSOR) {
+    switch (job->kind) {
+    case JOB_START:
+        step_first(m, job);
+        break;
+    case JOB_SUCCESSOR:
         step_start(m);
-    }
-    else {
+        break;
+    case JOB_ROLLBACK:
+        step_back(m, job);
+        break;
+    default:
         step_build(m);
+        break;
     }
+}
+
+static struct job *pop(struct job **queue)
+{
+    struct job *job = *queue;
+
+    *queue = job->next;
+    job->next = NULL;
+    return job;
+}
+
+static void drop_stale(struct master *m)
+{
+    while (m->rollbacks != NULL && rollback_is_stale(m, m->rollbacks)) {
+        job_destroy(m, pop(&m->rollbacks));
+    }
+}
+
+/* Reloads and rollbacks in the order in which they were asked for. */
+static struct job *next_asked(struct master *m)
+{
+    struct job *job = m->waiting;
+
+    drop_stale(m);
+    if (m->rollbacks != NULL && (job == NULL || m->rollbacks->turn < job->turn)) {
+        return pop(&m->rollbacks);
+    }
+    m->waiting = NULL;
+    return job;
 }
 
 void reload_next(struct master *m)
@@ -361,19 +470,15 @@ void reload_next(struct master *m)
     if (m->job != NULL || m->phase != PHASE_RUNNING || m->done) {
         return;
     }
-    if (m->waiting != NULL) {
-        job = m->waiting;
-        m->waiting = NULL;
+    job = next_asked(m);
+    if (job != NULL) {
         run(m, job);
     }
     else if (m->need_successor) {
         successor_due(m);
     }
     else if (m->checks != NULL) {
-        job = m->checks;
-        m->checks = job->next;
-        job->next = NULL;
-        run(m, job);
+        run(m, pop(&m->checks));
     }
 }
 
@@ -390,6 +495,7 @@ void reload_request(struct master *m, bool cut, struct control_client *client)
 {
     if (m->waiting == NULL) {
         m->waiting = job_create(JOB_RELOAD, "reload");
+        m->waiting->turn = ++m->last_turn;
     }
     if (cut) {
         m->waiting->cut = true;
@@ -406,9 +512,28 @@ void reload_request(struct master *m, bool cut, struct control_client *client)
     reload_next(m);
 }
 
+static void append(struct job **queue, struct job *job)
+{
+    while (*queue != NULL) {
+        queue = &(*queue)->next;
+    }
+    *queue = job;
+}
+
+void reload_queue(struct master *m, struct job *rollback)
+{
+    rollback->turn = ++m->last_turn;
+    if (m->phase != PHASE_RUNNING) {
+        abandon(m, rollback, "the server is stopping");
+        return;
+    }
+    append(&m->rollbacks, rollback);
+    reload_next(m);
+}
+
 void reload_check(struct master *m, enum launch_dump dump, struct control_client *client)
 {
-    struct job *job = job_create(JOB_CHECK, "configtest"), **at;
+    struct job *job = job_create(JOB_CHECK, "configtest");
 
     job->dump = dump;
     job_add_client(job, client);
@@ -416,9 +541,7 @@ void reload_check(struct master *m, enum launch_dump dump, struct control_client
         abandon(m, job, "the server is stopping");
         return;
     }
-    for (at = &m->checks; *at != NULL; at = &(*at)->next) {
-    }
-    *at = job;
+    append(&m->checks, job);
     reload_next(m);
 }
 
@@ -461,10 +584,11 @@ void reload_abandon(struct master *m, const char *why)
         m->waiting = NULL;
         abandon(m, job, why);
     }
+    while (m->rollbacks != NULL) {
+        abandon(m, pop(&m->rollbacks), why);
+    }
     while (m->checks != NULL) {
-        job = m->checks;
-        m->checks = job->next;
-        abandon(m, job, why);
+        abandon(m, pop(&m->checks), why);
     }
 }
 
@@ -487,6 +611,9 @@ void reload_forget_client(struct master *m, struct control_client *client)
 
     forget_in(m->job, client);
     forget_in(m->waiting, client);
+    for (job = m->rollbacks; job != NULL; job = job->next) {
+        forget_in(job, client);
+    }
     for (job = m->checks; job != NULL; job = job->next) {
         forget_in(job, client);
     }

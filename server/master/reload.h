@@ -18,6 +18,8 @@ void reload_first(struct master *m);
 void reload_single(struct master *m);
 /* The same again, since the serving generation's process died. */
 void reload_successor(struct master *m);
+/* A rollback: it has its turn, each by itself. */
+void reload_queue(struct master *m, struct job *rollback);
 /* Starts the next job if none is running. */
 void reload_next(struct master *m);
 /* What runs or waits ends here (the server stops). */

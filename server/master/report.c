@@ -145,6 +145,10 @@ void report_members(struct jout *j, const struct outcome *outcome)
     jout_key(j, "ok");
     jout_bool(j, outcome->ok);
     number_or_null(j, "generation", outcome->generation);
+    if (outcome->rolled_back_to != 0) {
+        jout_key(j, "rolled_back_to");
+        jout_uint(j, outcome->rolled_back_to);
+    }
     string_list(j, "compiled", outcome->compiled);
     jout_key(j, "unchanged");
     jout_int(j, outcome->unchanged);

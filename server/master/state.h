@@ -29,6 +29,7 @@ struct diags;
 struct log_set;
 struct pid_file;
 struct sb_generation;
+struct store;
 
 enum {
     SWITCH_MS = 50,           /* how long the old workers have to stop accepting */
@@ -57,6 +58,9 @@ struct bound {
 struct manifest {
     apr_pool_t *pool;
     int refs;
+    uint64_t number; /* of the generation that first served from it; 0 not yet */
+    uint64_t before; /* what a rollback goes back to, named likewise; 0 nothing */
+    bool stored;     /* it was read back from the store, not from the config on disk */
     struct conf *conf;
     struct build_list *builds;
     int build_dir; /* -1 none */
@@ -104,9 +108,10 @@ struct draining_note {
 /* What came of a reload: for the person who asked, and for status. */
 struct outcome {
     apr_pool_t *pool;
-    const char *what; /* "start", "reload", "restart", "configtest", "successor" */
+    const char *what; /* "start", "reload", "restart", "rollback", "configtest", "successor" */
     bool ok;
-    uint64_t generation; /* the one serving afterwards, 0 none */
+    uint64_t generation;     /* the one serving afterwards, 0 none */
+    uint64_t rolled_back_to; /* the generation whose manifest it is; 0: no rollback */
     int64_t took_us;
     int64_t when;                 /* apr_time_t of the end */
     apr_array_header_t *compiled; /* const char *: module names */
@@ -116,7 +121,7 @@ struct outcome {
     struct diags *diags;
 };
 
-enum job_kind { JOB_START, JOB_RELOAD, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
+enum job_kind { JOB_START, JOB_RELOAD, JOB_ROLLBACK, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
 enum job_step {
     STEP_QUEUED,
     STEP_BUILDING,
@@ -128,11 +133,14 @@ enum job_step {
 
 /* One way from a config on disk to a serving generation (or to a verdict). */
 struct job {
-    struct job *next; /* in the queue of checks */
+    struct job *next; /* in a queue */
     enum job_kind kind;
     enum job_step step;
     bool cut;           /* restart: the old generation drains with a deadline of now */
     bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
+    uint64_t turn;      /* in the order in which they were asked for */
+    uint64_t target;    /* of a rollback; 0: what served before */
+    uint64_t guilty;    /* a rollback that nobody asked for: what it is from; 0 else */
     enum launch_dump dump;
     int64_t began_us;
     struct outcome *outcome;
@@ -156,6 +164,7 @@ struct master {
     struct scoreboard *board;
     int board_fd; /* its memfd: it goes along when the binary is upgraded */
     struct builder *builder;
+    struct store *store;        /* NULL: nothing is kept (a check, -X) */
     struct ticket_keys tickets; /* its memfd outlives the binary: it can be passed on */
     int64_t tickets_every;      /* ms, 0: never rotated */
     struct timer tickets_timer;
@@ -171,9 +180,13 @@ struct master {
     struct generation *generations;
     struct generation *serving;
 
-    struct job *job;     /* running */
-    struct job *waiting; /* one reload for all who asked since the running job began */
-    struct job *checks;  /* configtests */
+    struct manifest *first; /* read back from the store for the start; NULL: the disk is read */
+    bool tried_last;        /* the start has done that */
+    struct job *job;        /* running */
+    struct job *waiting;    /* one reload for all who asked since the running job began */
+    struct job *rollbacks;
+    struct job *checks; /* configtests */
+    uint64_t last_turn;
     bool need_successor; /* the serving generation's process is gone */
     int successors_in_a_row;
     int64_t successor_at;

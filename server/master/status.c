@@ -11,6 +11,7 @@
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/report.h"
+#include "master/store.h"
 #include "scoreboard/scoreboard.h"
 #include "util/json_out.h"
 
@@ -86,7 +87,7 @@ static const char *generation_line(const struct master *m, const struct generati
                         plural(load.connections), load.tls, load.busy, drain_words(gen, pool));
 }
 
-const char *generations_text(struct master *m, apr_pool_t *pool)
+static const char *living_text(struct master *m, apr_pool_t *pool)
 {
     apr_array_header_t *lines = apr_array_make(pool, 8, sizeof(const char *));
     const struct generation *gen;
@@ -168,6 +169,11 @@ static const char *totals_text(const struct master *m, apr_pool_t *pool)
                        counters_text(sb_master_rows, SB_MASTER_COUNT, totals.master, pool), NULL);
 }
 
+const char *generations_text(struct master *m, apr_pool_t *pool)
+{
+    return apr_pstrcat(pool, living_text(m, pool), history_text(m, pool), NULL);
+}
+
 static const char *last_reload_text(const struct outcome *outcome, apr_pool_t *pool)
 {
     if (outcome == NULL) {
@@ -189,13 +195,31 @@ static const char *job_text(const struct master *m, apr_pool_t *pool)
                         span_words((loop_now_us() - job->began_us) / 1000, pool));
 }
 
+/* While the serving generation is not of the config on disk: the one that it is of. */
+static uint64_t rollback_of(const struct master *m)
+{
+    return m->serving != NULL && m->serving->manifest->stored ? m->serving->manifest->number : 0;
+}
+
+static const char *rollback_text(const struct master *m, apr_pool_t *pool)
+{
+    if (rollback_of(m) == 0) {
+        return "";
+    }
+    return apr_psprintf(pool,
+                        "generation %" PRIu64 " serves what generation %" PRIu64
+                        " was made of: the config on disk is not what serves\n",
+                        m->serving->number, rollback_of(m));
+}
+
 const char *status_text(struct master *m, apr_pool_t *pool)
 {
     return apr_pstrcat(pool,
                        apr_psprintf(pool, "Instar/%s, pid %d, up %s\n", INSTAR_VERSION,
                                     (int)getpid(), span_words(uptime(m) * 1000, pool)),
-                       job_text(m, pool), generations_text(m, pool), workers_text(m, pool),
-                       totals_text(m, pool), last_reload_text(m->last_reload, pool), NULL);
+                       job_text(m, pool), living_text(m, pool), rollback_text(m, pool),
+                       workers_text(m, pool), totals_text(m, pool),
+                       last_reload_text(m->last_reload, pool), NULL);
 }
 
 /* ---- JSON -------------------------------------------------------------- */
@@ -299,8 +323,20 @@ const char *generations_json(struct master *m, apr_pool_t *pool)
     jout_bool(j, true);
     serving_members(j, m);
     generation_list(j, m);
+    history_member(j, m);
     jout_object_end(j);
     return apr_pstrcat(pool, jout_text(j, NULL), "\n", NULL);
+}
+
+static void rollback_member(struct jout *j, const struct master *m)
+{
+    jout_key(j, "rollback_of");
+    if (rollback_of(m) != 0) {
+        jout_uint(j, rollback_of(m));
+    }
+    else {
+        jout_null(j);
+    }
 }
 
 static void last_reload_member(struct jout *j, const struct outcome *outcome, apr_pool_t *pool)
@@ -399,6 +435,7 @@ const char *status_json(struct master *m, apr_pool_t *pool)
     jout_key(j, "uptime");
     jout_int(j, uptime(m));
     serving_members(j, m);
+    rollback_member(j, m);
     jout_key(j, "workers");
     jout_int(j, m->serving != NULL ? m->serving->worker_count : 0);
     jout_key(j, "connections");

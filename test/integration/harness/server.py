@@ -214,10 +214,18 @@ class Server:
 
     # ---- Control ----------------------------------------------------------------
 
+    def ctl_command(self, *arguments):
+        return [INSTARCTL, "-d", self.root, "-f", "instar.conf", *arguments]
+
+    @staticmethod
+    def spawn(command):
+        """A command that is not waited for, nor heard."""
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
     def ctl(self, *arguments, timeout=PATIENCE * 2, **more):
         """instarctl with this server's -d and -f."""
-        return subprocess.run([INSTARCTL, "-d", self.root, "-f", "instar.conf", *arguments],
-                              capture_output=True, text=True, timeout=timeout,
+        return subprocess.run(self.ctl_command(*arguments), capture_output=True, text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL, **more)
 
     def status(self):
