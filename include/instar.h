@@ -113,6 +113,8 @@ struct ins_request {
     int64_t bytes_sent;    /* body bytes sent so far */
     void **per_dir_config; /* see ins_location_config() */
     void **request_config; /* one slot a module, NULL at first */
+
+    const char *log_id; /* unique; %L of the access log, [id ...] in the error log */
 };
 
 /* ---- Modules ---------------------------------------------------------- */

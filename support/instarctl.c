@@ -26,7 +26,7 @@ static int usage(int code)
 {
     (void)fputs("Usage: instarctl [-d directory] [-f file] [-D name] [-c \"directive\"] [--json]\n"
                 "       start|stop|restart|graceful|graceful-stop|configtest|status|generations|\n"
-                "       rollback [generation]|rotate-ticket-keys\n"
+                "       reopen|rollback [generation]|rotate-ticket-keys\n"
                 "  start          start the server; returns when it answers\n"
                 "  stop           stop it now; returns when it is gone\n"
                 "  restart        reload, and cut what the old code is still doing\n"
@@ -35,6 +35,7 @@ static int usage(int code)
                 "  configtest     check the configuration and try the modules\n"
                 "  status         generations, counters and the last reload\n"
                 "  generations    what lives, and what became of the last ones\n"
+                "  reopen         open the log files anew; returns when nobody writes to the old ones\n"
                 "  rollback       serve again what served before this, or what that generation\n"
                 "                 served\n"
                 "  rotate-ticket-keys\n"
@@ -138,6 +139,7 @@ static const struct {
     { "restart", do_ask, true },
     { "graceful", do_ask, true },
     { "graceful-stop", do_ask, true },
+    { "reopen", do_ask, true },
     { "rollback", do_rollback, true },
     { "configtest", do_configtest, false },
     { "status", do_ask, true },

@@ -17,6 +17,7 @@
 #include <apr_pools.h>
 #include <apr_tables.h>
 
+#include "config/log_spec.h"
 #include "instar.h"
 #include "util/diag.h"
 
@@ -85,9 +86,9 @@ struct conf_listen {
     const struct conf_node *node;
 };
 
-/* A log file that the master opens (ErrorLog, CustomLog), once per path. */
+/* A log that the master opens (ErrorLog, CustomLog), once per key. */
 struct conf_log {
-    const char *path; /* absolute, or "stderr" */
+    struct log_spec spec;
     const struct conf_node *node;
 };
 
@@ -135,12 +136,17 @@ struct conf_process {
     int64_t build_memory_limit;      /* bytes */
     const char *core_dump_directory; /* NULL none */
     int64_t ticket_key_rotation;     /* 0: never */
-    const char *error_log;           /* the main server's, absolute or "stderr" */
+    const char *error_log;           /* the main server's, a log_spec's key */
+    int error_log_json;              /* ErrorLogFormat json */
+    const char *syslog_socket;
+    int buffered_logs;
+    int64_t log_flush_interval; /* ms */
+    int64_t log_buffer_size;    /* bytes of lines that may wait in a worker */
     ins_level log_level;
     apr_array_header_t *part_levels; /* struct conf_part_level */
     apr_array_header_t *listens;     /* struct conf_listen */
     apr_array_header_t *modules;     /* struct conf_module */
-    apr_array_header_t *logs;        /* struct conf_log: every file of ErrorLog and CustomLog */
+    apr_array_header_t *logs;        /* struct conf_log: all of ErrorLog and CustomLog */
 };
 
 struct conf {

@@ -2,7 +2,11 @@
 /* The directives that config/ itself owns, in the order of the manual: the
  * language, then what the master must know before any module runs. This table
  * is the parser's, the manual's and the nearest-name search's. */
+#include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <apr_strings.h>
 
@@ -59,6 +63,42 @@ static const char *set_memory(ins_cmd *cmd, void *conf, const char *arg)
     }
     *(int64_t *)field(cmd, conf) = bytes;
     return NULL;
+}
+
+static const char *set_log_buffer_size(ins_cmd *cmd, void *conf, const char *arg)
+{
+    int64_t bytes;
+
+    (void)cmd;
+    if (!conf_size(arg, &bytes) || bytes < 64 << 10 || bytes > 1 << 30) {
+        return "must be a size from 64K to 1G";
+    }
+    ((struct conf_process *)conf)->log_buffer_size = bytes;
+    return NULL;
+}
+
+static const char *set_syslog_socket(ins_cmd *cmd, void *conf, const char *arg)
+{
+    struct sockaddr_un address;
+
+    if (*arg != '/' || strlen(arg) >= sizeof(address.sun_path)) {
+        return apr_psprintf(cmd->temp_pool, "must be an absolute path of at most %zu bytes",
+                            sizeof(address.sun_path) - 1);
+    }
+    ((struct conf_process *)conf)->syslog_socket = arg;
+    return NULL;
+}
+
+/* httpd's language for it is not spoken: the line is what tools expect, or JSON. */
+static const char *set_error_log_format(ins_cmd *cmd, void *conf, const char *arg)
+{
+    bool json = strcasecmp(arg, "json") == 0;
+
+    (void)cmd;
+    ((struct conf_process *)conf)->error_log_json = json;
+    return json || strcasecmp(arg, "default") == 0
+               ? NULL
+               : "is default or json; formats of one's own are not offered";
 }
 
 static const char *set_server_root(ins_cmd *cmd, void *conf, const char *arg)
@@ -178,6 +218,19 @@ const ins_directive conf_process_directives[] = {
 
     ARGV("LogLevel", set_log_level, INS_IN_SERVER, 1, 0, "[PART:]LEVEL...", "warn",
          "what is worth a line in the error log, for all or for a part or module"),
+    ONE("ErrorLogFormat", set_error_log_format, NULL, "default|json", "default",
+        "what a line of the error log looks like"),
+    ONE("SyslogSocket", set_syslog_socket, NULL, "PATH", "/dev/log",
+        "where logs named syslog are sent"),
+    { .name = "BufferedLogs", .args = INS_ARGS_FLAG_FIELD, .where = INS_IN_GLOBAL,
+      .syntax = "On|Off", .initial = "Off",
+      .help = "let access log lines wait for LogFlushInterval, and write many at once",
+      .offset = offsetof(struct conf_process, buffered_logs) },
+    ONE("LogFlushInterval", set_time_above_zero, FIELD(log_flush_interval), "TIME", "1s",
+        "how long a line may wait with BufferedLogs On"),
+    ONE("LogBufferSize", set_log_buffer_size, NULL, "SIZE", "1M",
+        "lines that may wait in a worker for a full disk or a slow command; what comes beyond is "
+        "lost and counted"),
     ONE("CoreDumpDirectory", set_text, FIELD(core_dump_directory), "DIRECTORY", NULL,
         "where a crashed process leaves its core dump"),
 

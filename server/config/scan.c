@@ -6,12 +6,10 @@
 
 #include <sched.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
 
-#include "config/logs.h"
 #include "config/paths.h"
 
 /* httpd's own, so that harnesses written for it find the files */
@@ -49,6 +47,9 @@ static void set_numbers(struct conf_process *process)
     process->build_memory_limit = INT64_C(2) << 30;
     process->log_level = INS_WARNING;
     process->ticket_key_rotation = 3600000;
+    process->syslog_socket = "/dev/log";
+    process->log_flush_interval = 1000;
+    process->log_buffer_size = 1 << 20;
 }
 
 void scan_start(struct conf *conf, struct outside *outside, struct diags *diags,
@@ -76,28 +77,31 @@ void scan_start(struct conf *conf, struct outside *outside, struct diags *diags,
     modules_start(scan);
 }
 
-/* ---- Log files ---------------------------------------------------------- */
+/* ---- Logs --------------------------------------------------------------- */
 
 void scan_log(struct conf *conf, const struct conf_node *node)
 {
     /* what is wrong with its arguments, the http part says */
-    if (node->argc > 0 && node->argv[0][0] != '|' && strncasecmp(node->argv[0], "syslog", 6) != 0) {
+    if (node->argc > 0) {
         APR_ARRAY_PUSH(conf->process.scan->log_nodes, const struct conf_node *) = node;
     }
 }
 
-static void add_log(struct conf_scan *scan, apr_hash_t *seen, const char *path,
-                    const struct conf_node *node)
+/* Its key; NULL: the http part says what is wrong with it. */
+static const char *add_log(struct conf_scan *scan, apr_hash_t *seen, const char *text,
+                           const struct conf_node *node)
 {
-    struct conf_log *log;
+    struct conf_process *process = &scan->conf->process;
+    struct conf_log log = { .node = node };
 
-    if (apr_hash_get(seen, path, APR_HASH_KEY_STRING)) {
-        return;
+    if (log_spec_read(&log.spec, process->server_root, text, scan->conf->pool)) {
+        return NULL;
     }
-    apr_hash_set(seen, path, APR_HASH_KEY_STRING, path);
-    log = apr_array_push(scan->conf->process.logs);
-    log->path = path;
-    log->node = node;
+    if (!apr_hash_get(seen, log.spec.key, APR_HASH_KEY_STRING)) {
+        apr_hash_set(seen, log.spec.key, APR_HASH_KEY_STRING, log.spec.key);
+        APR_ARRAY_PUSH(process->logs, struct conf_log) = log;
+    }
+    return log.spec.key;
 }
 
 static void finish_logs(struct conf_scan *scan)
@@ -114,16 +118,17 @@ static void finish_logs(struct conf_scan *scan)
             main_log = node;
         }
     }
-    process->error_log = logs_path(
-        process->server_root, main_log ? main_log->argv[0] : DEFAULT_ERROR_LOG, scan->conf->pool);
-    add_log(scan, seen, process->error_log, main_log);
+    process->error_log =
+        main_log ? add_log(scan, seen, main_log->argv[0], main_log) : NULL;
+    if (process->error_log == NULL) {
+        process->error_log = add_log(scan, seen, DEFAULT_ERROR_LOG, NULL);
+    }
     for (int i = 0; i < nodes->nelts; i++) {
         const struct conf_node *node = APR_ARRAY_IDX(nodes, i, const struct conf_node *);
 
         /* of several in the main server the last one counts */
         if (node->parent != scan->conf->root || !conf_is(node, "ErrorLog")) {
-            add_log(scan, seen, logs_path(process->server_root, node->argv[0], scan->conf->pool),
-                    node);
+            (void)add_log(scan, seen, node->argv[0], node);
         }
     }
 }

@@ -27,11 +27,12 @@
 static void use_log(const struct launch *launch)
 {
     const char *path = launch->conf->process.error_log;
-    int fd = launch->logs && path ? logs_find(launch->logs, path) : -1;
+    struct log_sink *sink = launch->logs && path ? logs_sink(launch->logs, path) : NULL;
 
-    if (fd >= 0) {
-        log_set_fd(fd);
+    if (sink) {
+        log_set_sink(sink);
     }
+    log_set_json(launch->conf->process.error_log_json != 0);
     conf_apply_log_levels(&launch->conf->process);
 }
 

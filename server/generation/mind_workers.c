@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ipc/ipc.h"
+#include "config/logs.h"
+#include "ipc/reopen.h"
 #include "util/listener.h"
 
 enum { MESSAGES_A_TURN = 64 };
@@ -86,6 +87,24 @@ static void drain(struct minding *m)
     }
 }
 
+static void replace_log(void *ctx, const char *key, int fd)
+{
+    (void)logs_replace(ctx, key, fd);
+}
+
+/* A worker forked from here on writes to the new files. */
+static void reopen_logs(struct minding *m)
+{
+    struct ipc_reopen head;
+
+    if (ipc_reopen_each(&incoming, &head, replace_log, (void *)(uintptr_t)m->launch->logs) &&
+        head.last) {
+        const struct ipc_switch done = { .number = head.number };
+
+        (void)minding_tell_master(m, IPC_GEN_LOGS_REOPENED, &done, sizeof(done), -1);
+    }
+}
+
 /* False: the master is gone. */
 static bool hear_master(struct minding *m)
 {
@@ -106,6 +125,9 @@ static bool hear_master(struct minding *m)
         }
         else if (incoming.header.type == IPC_GEN_STOP) {
             stop(m);
+        }
+        else if (incoming.header.type == IPC_LOGS_REOPEN) {
+            reopen_logs(m);
         }
     }
 }

@@ -49,7 +49,6 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
 {
     struct http_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->error_log_fd = -1;
     if (s->is_virtual) {
         set_unset(conf);
     }
@@ -94,6 +93,10 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
     conf->limits.fields = choose_limit(over->limits.fields, base->limits.fields);
     conf->limits.field_size = choose_limit(over->limits.field_size, base->limits.field_size);
     conf->server_header = base->server_header;
+    if (conf->request_id_header == NULL) {
+        conf->request_id_header = base->request_id_header;
+        conf->request_id_trust = base->request_id_trust;
+    }
     if (conf->custom_logs == NULL) {
         conf->custom_logs = base->custom_logs;
     }

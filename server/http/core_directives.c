@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 
 #include "config/conf.h"
+#include "http/chars.h"
 #include "http/http_conf.h"
 #include "http/log_format.h"
 #include "http/routes.h"
@@ -161,18 +162,28 @@ static const char *set_body_limit(ins_cmd *cmd, void *conf, const char *arg)
 
 /* ---- Logs ---- */
 
-static const char *set_log_format(ins_cmd *cmd, void *conf, const char *format, const char *name)
+static const char *set_log_format(ins_cmd *cmd, void *conf, int argc, const char *const argv[])
 {
+    static const char escape[] = "escape=";
     struct http_server_conf *server = conf;
     struct log_nickname *nickname;
-    const char *error = log_format_check(format, cmd->temp_pool);
+    bool json = argc == ARGUMENTS_MAX && strcasecmp(argv[0], "escape=json") == 0;
+    int at = argc - 2;
+    const char *format = argv[at], *name = argv[at + 1], *error;
 
-    if (error) {
+    if (argc == ARGUMENTS_MAX && !json) {
         conf_cmd_at(cmd, 0);
+        return strncasecmp(argv[0], escape, sizeof(escape) - 1) == 0
+                   ? "only escape=json is known"
+                   : "it wants [escape=json] FORMAT NICKNAME";
+    }
+    error = log_format_check(format, cmd->temp_pool);
+    if (error) {
+        conf_cmd_at(cmd, at);
         return error;
     }
     if (strchr(name, '%')) {
-        conf_cmd_at(cmd, 1);
+        conf_cmd_at(cmd, at + 1);
         return "a nickname has no '%'";
     }
     if (server->log_formats == NULL) {
@@ -181,33 +192,47 @@ static const char *set_log_format(ins_cmd *cmd, void *conf, const char *format, 
     nickname = apr_array_push(server->log_formats);
     nickname->format = format;
     nickname->name = name;
+    nickname->json = json;
     return NULL;
 }
 
-static const char *check_log_path(const char *path)
+static const char *check_log(ins_cmd *cmd, const char *text)
 {
-    if (*path == '|') {
-        return "logs through a pipe are not available in this version; name a file";
+    struct log_spec spec;
+
+    return log_spec_read(&spec, "/", text, cmd->temp_pool);
+}
+
+/* env=[!]NAME */
+static const char *read_condition(struct custom_log *log, const char *text)
+{
+    if (strncasecmp(text, "expr=", 5) == 0) {
+        return "expr= is not available; let a module set a variable, and ask for it by env=";
     }
-    if (strncasecmp(path, "syslog", 6) == 0 && (path[6] == '\0' || path[6] == ':')) {
-        return "syslog is not available in this version; name a file, or stderr";
+    if (strncasecmp(text, "env=", 4) != 0) {
+        return "a condition is env=NAME or env=!NAME";
     }
-    return NULL;
+    log->env_not = text[4] == '!';
+    log->env = text + 4 + log->env_not;
+    return *log->env ? NULL : "a name stands behind env=";
 }
 
 static const char *set_custom_log(ins_cmd *cmd, void *conf, int argc, const char *const argv[])
 {
     struct http_server_conf *server = conf;
-    struct custom_log *log;
-    const char *error = check_log_path(argv[0]);
+    struct custom_log read = { argv[0], argv[1], NULL, false, conf_cmd_node(cmd) };
+    const char *error = check_log(cmd, argv[0]);
 
     if (error) {
         conf_cmd_at(cmd, 0);
         return error;
     }
     if (argc == ARGUMENTS_MAX) {
+        error = read_condition(&read, argv[2]);
+    }
+    if (error) {
         conf_cmd_at(cmd, 2);
-        return "a condition (env=, expr=) is not available in this version";
+        return error;
     }
     if (strchr(argv[1], '%')) {
         error = log_format_check(argv[1], cmd->temp_pool);
@@ -219,23 +244,39 @@ static const char *set_custom_log(ins_cmd *cmd, void *conf, int argc, const char
     if (server->custom_logs == NULL) {
         server->custom_logs = apr_array_make(cmd->pool, 2, sizeof(struct custom_log));
     }
-    log = apr_array_push(server->custom_logs);
-    log->path = argv[0];
-    log->format = argv[1];
-    log->node = conf_cmd_node(cmd);
+    APR_ARRAY_PUSH(server->custom_logs, struct custom_log) = read;
     return NULL;
 }
 
 static const char *set_error_log(ins_cmd *cmd, void *conf, const char *arg)
 {
     struct http_server_conf *server = conf;
-    const char *error = check_log_path(arg);
+    const char *error = check_log(cmd, arg);
 
     if (error == NULL) {
         server->error_log = arg;
         server->error_log_node = conf_cmd_node(cmd);
     }
     return error;
+}
+
+/* NAME [trust], or Off. */
+static const char *set_request_id_header(ins_cmd *cmd, void *conf, int argc,
+                                         const char *const argv[])
+{
+    struct http_server_conf *server = conf;
+    bool off = argc == 1 && strcasecmp(argv[0], "Off") == 0;
+
+    if (*argv[0] == '\0' || !http_all(argv[0], strlen(argv[0]), CHAR_TOKEN)) {
+        return apr_psprintf(cmd->temp_pool, "%s is no name of a header field", argv[0]);
+    }
+    if (argc == 2 && strcasecmp(argv[1], "trust") != 0) {
+        conf_cmd_at(cmd, 1);
+        return "only trust may stand behind the name";
+    }
+    server->request_id_header = off ? "" : argv[0];
+    server->request_id_trust = argc == 2;
+    return NULL;
 }
 
 /* ---- The table ---- */
@@ -285,22 +326,34 @@ const ins_directive core_directives[] = {
     ONE("LimitRequestBody", set_body_limit, "BYTES", "1073741824", INS_IN_SERVER | INS_IN_LOCATION,
         "bytes of a request's body; 0: any number"),
     { .name = "LogFormat",
-      .args = INS_ARGS_TWO,
+      .args = INS_ARGS_ARGV,
       .where = INS_IN_SERVER,
-      .set = { .two = set_log_format },
-      .syntax = "FORMAT NICKNAME",
-      .help = "names a format for CustomLog; common and combined are known already" },
+      .set = { .argv = set_log_format },
+      .syntax = "[escape=json] FORMAT NICKNAME",
+      .help = "names a format for CustomLog; common, combined and json are known already",
+      .min = 2,
+      .max = ARGUMENTS_MAX },
     { .name = "CustomLog",
       .args = INS_ARGS_ARGV,
       .where = INS_IN_SERVER,
       .set = { .argv = set_custom_log },
-      .syntax = "FILE FORMAT|NICKNAME",
+      .syntax = "FILE|\"|COMMAND\"|syslog[:FACILITY[:TAG]] FORMAT|NICKNAME [env=[!]NAME]",
       .help = "writes a line for each request; a virtual host with one of its own leaves the "
               "main server's",
       .min = 2,
       .max = ARGUMENTS_MAX },
-    ONE("ErrorLog", set_error_log, "FILE|stderr", "the main server's", INS_IN_SERVER,
-        "where errors are written"),
+    ONE("ErrorLog", set_error_log, "FILE|stderr|\"|COMMAND\"|syslog[:FACILITY[:TAG]]",
+        "the main server's", INS_IN_SERVER, "where errors are written"),
+    { .name = "RequestIDHeader",
+      .args = INS_ARGS_ARGV,
+      .where = INS_IN_SERVER,
+      .set = { .argv = set_request_id_header },
+      .syntax = "NAME [trust]|Off",
+      .initial = "Off",
+      .help = "sends the request's id (%L of LogFormat) in this field; trust: takes over the one "
+              "that came in it",
+      .min = 1,
+      .max = 2 },
     { .name = "Route",
       .args = INS_ARGS_ARGV,
       .where = INS_IN_SERVER | INS_IN_LOCATION,

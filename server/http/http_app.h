@@ -35,6 +35,8 @@ struct phase_hook {
 
 struct http_app {
     apr_pool_t *pool;
+    uint64_t generation; /* of the worker that serves it: for log lines */
+    uint32_t worker;
     ins_server *servers; /* the main server first */
     int module_count;
     ins_module **modules;

@@ -6,6 +6,7 @@
 #ifndef HTTP_HTTP_CONF_H
 #define HTTP_HTTP_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <apr_tables.h>
@@ -23,20 +24,24 @@ struct read_timeout {
 };
 
 struct conf_node;
+struct log_sink;
 struct log_target;
 struct route_list;
 struct route_table;
 struct section;
 struct section_table;
 
-/* LogFormat FORMAT NICKNAME */
+/* LogFormat [escape=json] FORMAT NICKNAME */
 struct log_nickname {
     const char *name, *format;
+    bool json;
 };
 
-/* CustomLog FILE FORMAT|NICKNAME */
+/* CustomLog FILE FORMAT|NICKNAME [env=[!]NAME] */
 struct custom_log {
     const char *path, *format;
+    const char *env; /* NULL: always */
+    bool env_not;
     const struct conf_node *node;
 };
 
@@ -51,7 +56,9 @@ struct http_server_conf {
     apr_array_header_t *custom_logs;  /* struct custom_log; empty: the main server's */
     const char *error_log;            /* this host's own, NULL: the main one's */
     const struct conf_node *error_log_node;
-    int error_log_fd;               /* -1: the process's own */
+    struct log_sink *error_log_sink; /* NULL: the process's own */
+    const char *request_id_header;   /* RequestIDHeader; NULL: none, "": set to none */
+    bool request_id_trust;
     struct route_list *route_lines; /* never inherited: see route_table */
 
     /* By http_app_finish(). A virtual host's tables hold its own entries alone;

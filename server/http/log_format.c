@@ -11,8 +11,9 @@
 #include <apr_tables.h>
 
 #include "http/request.h"
+#include "util/json_text.h"
 
-enum { STATUSES_MAX = 64, LITERAL_DIGITS = 24 };
+enum { STATUSES_MAX = 64, LITERAL_DIGITS = 24, VALUE_LONG = 16384, VALUE_SHORT = 16 };
 
 /* ---- Writing ---- */
 
@@ -55,10 +56,14 @@ static void put_escape(struct log_out *out, unsigned char c)
     if (known) {
         text[1] = names[known - letters];
     }
+    if (out->end - out->at < (known ? 2 : 4)) {
+        out->full = true; /* half an escape would be another character's */
+        return;
+    }
     log_put(out, text, known ? 2 : 4);
 }
 
-void log_put_escaped(struct log_out *out, const char *text)
+static void put_text(struct log_out *out, const char *text)
 {
     for (;;) {
         const char *plain = text;
@@ -67,10 +72,51 @@ void log_put_escaped(struct log_out *out, const char *text)
             text++;
         }
         log_put(out, plain, (size_t)(text - plain));
-        if (*text == '\0') {
+        if (*text == '\0' || out->full) {
             return;
         }
         put_escape(out, (unsigned char)*text++);
+    }
+}
+
+static void put_json(struct log_out *out, const char *text)
+{
+    size_t len = strlen(text), read;
+
+    out->at += json_text(out->at, (size_t)(out->end - out->at), text, len, &read);
+    out->full = out->full || read < len;
+}
+
+static void put_value(struct log_out *out, const char *text)
+{
+    if (out->json) {
+        put_json(out, text);
+    }
+    else {
+        put_text(out, text);
+    }
+}
+
+void log_put_escaped(struct log_out *out, const char *text)
+{
+    struct log_out part = *out;
+
+    if (out->value_max == 0 || (size_t)(out->end - out->at) <= out->value_max) {
+        put_value(out, text);
+        return;
+    }
+    part.end = part.at + out->value_max;
+    put_value(&part, text);
+    out->at = part.at;
+    if (part.full) {
+        log_put(out, "...", 3);
+    }
+}
+
+void log_put_nothing(struct log_out *out)
+{
+    if (!out->json) {
+        log_put(out, "-", 1);
     }
 }
 
@@ -87,10 +133,10 @@ static bool applies(const struct log_item *item, int status)
     return (*wanted != 0) != item->not_statuses;
 }
 
-size_t log_format_write(const struct log_format *format, struct request *q, apr_time_t now,
-                        char *buf, size_t size, bool *full)
+static size_t write_line(const struct log_format *format, struct request *q, apr_time_t now,
+                         char *buf, size_t size, size_t value_max, bool *full)
 {
-    struct log_out out = { buf, buf + size - 1, false };
+    struct log_out out = { buf, buf + size - 1, value_max, format->json, false };
 
     for (int i = 0; i < format->count; i++) {
         const struct log_item *item = &format->items[i];
@@ -99,12 +145,30 @@ size_t log_format_write(const struct log_format *format, struct request *q, apr_
             item->write(&out, q, item, now);
         }
         else {
-            log_put(&out, "-", 1);
+            log_put_nothing(&out);
         }
     }
     *full = out.full;
     *out.at++ = '\n';
     return (size_t)(out.at - buf);
+}
+
+size_t log_format_write(const struct log_format *format, struct request *q, apr_time_t now,
+                        char *buf, size_t size, bool *full)
+{
+    return write_line(format, q, now, buf, size, 0, full);
+}
+
+size_t log_format_write_short(const struct log_format *format, struct request *q, apr_time_t now,
+                              char *buf, size_t size)
+{
+    bool full = true;
+    size_t len = 0;
+
+    for (size_t max = VALUE_LONG; full && max >= VALUE_SHORT; max /= 2) {
+        len = write_line(format, q, now, buf, size, max, &full);
+    }
+    return len;
 }
 
 /* ---- Compiling ---- */
@@ -207,7 +271,8 @@ static const char *read_directive(const char *text, struct log_item *item, const
     return text + (*text == '^' && text[1] && text[2] ? 3 : 1);
 }
 
-struct log_format *log_format_compile(const char *text, const char **error, apr_pool_t *pool)
+struct log_format *log_format_compile(const char *text, bool json, const char **error,
+                                      apr_pool_t *pool)
 {
     apr_array_header_t *items = apr_array_make(pool, 16, sizeof(struct log_item));
     struct log_format *format = apr_palloc(pool, sizeof(*format));
@@ -231,6 +296,7 @@ struct log_format *log_format_compile(const char *text, const char **error, apr_
             return NULL;
         }
     }
+    format->json = json;
     format->count = items->nelts;
     format->items = (struct log_item *)(void *)items->elts;
     return format;
@@ -240,6 +306,6 @@ const char *log_format_check(const char *text, apr_pool_t *pool)
 {
     const char *error;
 
-    (void)log_format_compile(text, &error, pool);
+    (void)log_format_compile(text, false, &error, pool);
     return error;
 }

@@ -18,6 +18,8 @@ struct log_item;
 /* Where a line is written; text that does not fit is cut. */
 struct log_out {
     char *at, *end;
+    size_t value_max; /* bytes of a value that a client or handler made; 0: any number */
+    bool json;        /* values are inside JSON strings; one that is not there is empty, not "-" */
     bool full;
 };
 
@@ -35,17 +37,22 @@ struct log_item {
 };
 
 struct log_format {
+    bool json;
     int count;
     struct log_item *items;
 };
 
 /* NULL, or what is wrong with it. */
 const char *log_format_check(const char *text, apr_pool_t *pool);
-/* NULL and *error where it is wrong. */
-struct log_format *log_format_compile(const char *text, const char **error, apr_pool_t *pool);
-/* Writes a line with its newline; returns its length, size at most. */
+/* NULL and *error where it is wrong. json: its values are escaped for JSON strings. */
+struct log_format *log_format_compile(const char *text, bool json, const char **error,
+                                      apr_pool_t *pool);
+/* Writes a line with its newline; returns its length, size at most. *full: it was cut. */
 size_t log_format_write(const struct log_format *format, struct request *q, apr_time_t now,
                         char *buf, size_t size, bool *full);
+/* The same with long values shortened until the line fits. */
+size_t log_format_write_short(const struct log_format *format, struct request *q, apr_time_t now,
+                              char *buf, size_t size);
 
 /* ---- Items (log_items.c, log_time.c) ---- */
 
@@ -57,7 +64,9 @@ const char *log_item_choose_time(struct log_item *item, apr_pool_t *pool);
 
 void log_put(struct log_out *out, const char *text, size_t len);
 void log_put_number(struct log_out *out, int64_t number, int digits);
-/* As httpd escapes: quotes, backslashes, and what cannot be printed. */
+/* As httpd escapes: quotes, backslashes, and what cannot be printed; or as JSON does. */
 void log_put_escaped(struct log_out *out, const char *text);
+/* What a value that is not there looks like. */
+void log_put_nothing(struct log_out *out);
 
 #endif

@@ -24,7 +24,7 @@ static void put_or_dash(struct log_out *out, const char *text)
         log_put_escaped(out, text);
     }
     else {
-        log_put(out, "-", 1);
+        log_put_nothing(out);
     }
 }
 
@@ -47,13 +47,19 @@ ITEM(remote_logname)
 {
     UNUSED;
     (void)q;
-    log_put(out, "-", 1);
+    log_put_nothing(out);
+}
+
+ITEM(request_id)
+{
+    UNUSED;
+    put_or_dash(out, q->pub.log_id);
 }
 
 ITEM(user)
 {
     UNUSED;
-    if (q->pub.user && *q->pub.user == '\0') {
+    if (q->pub.user && *q->pub.user == '\0' && !out->json) {
         log_put(out, "\"\"", 2);
         return;
     }
@@ -97,6 +103,18 @@ ITEM(process)
     UNUSED;
     (void)q;
     log_put_number(out, item->choice == 't' ? (int64_t)gettid() : (int64_t)getpid(), 1);
+}
+
+ITEM(generation)
+{
+    UNUSED;
+    log_put_number(out, q->app ? (int64_t)q->app->generation : 0, 1);
+}
+
+ITEM(worker)
+{
+    UNUSED;
+    log_put_number(out, q->app ? (int64_t)q->app->worker : 0, 1);
 }
 
 ITEM(thread_hex)
@@ -237,7 +255,7 @@ ITEM(status)
 ITEM(body_bytes)
 {
     (void)now;
-    if (item->choice == 'b' && q->pub.bytes_sent == 0) {
+    if (item->choice == 'b' && q->pub.bytes_sent == 0 && !out->json) {
         log_put(out, "-", 1);
         return;
     }
@@ -290,7 +308,7 @@ static const struct letter {
     { "I", all_bytes, NONE, 'I' },
     { "k", keepalives, NONE, 0 },
     { "l", remote_logname, NONE, 0 },
-    { "L", remote_logname, NONE, 0 },
+    { "L", request_id, NONE, 0 },
     { "m", method, NONE, 0 },
     { "n", note, MUST, 0 },
     { "o", header_out, MUST, 0 },
@@ -321,6 +339,7 @@ static const struct word {
 } words[] = {
     { "a", "c", NULL, 'c' },     { "h", "c", NULL, 'c' },          { "p", "canonical", NULL, 0 },
     { "p", "local", NULL, 'l' }, { "p", "remote", NULL, 'r' },     { "P", "pid", NULL, 0 },
+    { "P", "generation", generation, 0 }, { "P", "worker", worker, 0 },
     { "P", "tid", NULL, 't' },   { "P", "hextid", thread_hex, 0 }, { "T", "us", NULL, 1 },
     { "T", "ms", NULL, 1000 },   { "T", "s", NULL, 1000000 },
 };

@@ -75,6 +75,27 @@ static void write_microsecond_part(struct log_out *out, struct request *q,
     log_put_number(out, moment(q, item, now) % PER_SECOND, 6);
 }
 
+/* 2026-11-27T10:04:05.123456Z, RFC 3339. */
+static void write_rfc3339(struct log_out *out, struct request *q, const struct log_item *item,
+                          apr_time_t now)
+{
+    struct log_clock *clock = item->clock;
+    int64_t second = moment(q, item, now) / PER_SECOND;
+
+    if (second != clock->second) {
+        apr_time_exp_t utc;
+
+        (void)apr_time_exp_gmt(&utc, second * PER_SECOND);
+        clock->len = 0;
+        (void)apr_strftime(clock->text, &clock->len, sizeof(clock->text), "%Y-%m-%dT%H:%M:%S.",
+                           &utc);
+        clock->second = second;
+    }
+    log_put(out, clock->text, clock->len);
+    log_put_number(out, moment(q, item, now) % PER_SECOND, 6);
+    log_put(out, "Z", 1);
+}
+
 static const struct {
     const char *word;
     log_item_fn write;
@@ -82,7 +103,16 @@ static const struct {
                { "msec", write_milliseconds },
                { "usec", write_microseconds },
                { "msec_frac", write_millisecond_part },
-               { "usec_frac", write_microsecond_part } };
+               { "usec_frac", write_microsecond_part },
+               { "rfc3339", write_rfc3339 } };
+
+static struct log_clock *make_clock(apr_pool_t *pool)
+{
+    struct log_clock *clock = apr_pcalloc(pool, sizeof(*clock));
+
+    clock->second = INT64_MIN;
+    return clock;
+}
 
 const char *log_item_choose_time(struct log_item *item, apr_pool_t *pool)
 {
@@ -97,6 +127,7 @@ const char *log_item_choose_time(struct log_item *item, apr_pool_t *pool)
     for (size_t i = 0; item->text && i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         if (strcmp(tokens[i].word, item->text) == 0) {
             item->write = tokens[i].write;
+            item->clock = make_clock(pool);
             return NULL;
         }
     }
@@ -104,7 +135,6 @@ const char *log_item_choose_time(struct log_item *item, apr_pool_t *pool)
         item->text = "[%d/%b/%Y:%H:%M:%S %z]";
     }
     item->write = write_text;
-    item->clock = apr_pcalloc(pool, sizeof(*item->clock));
-    item->clock->second = INT64_MIN;
+    item->clock = make_clock(pool);
     return NULL;
 }

@@ -21,6 +21,7 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
                       ...)
 {
     char client[CLIENT_MAX];
+    const struct log_about about = { client, q->pub.log_id };
     va_list args;
 
     if (!log_enabled(LOG_PART, level)) {
@@ -28,7 +29,7 @@ void request_complain(const struct request *q, const char *tag, ins_level level,
     }
     snprintf(client, sizeof(client), "%s:%d", q->client_ip.text, q->conn.client_port);
     va_start(args, format);
-    log_vline(http_server_conf(q->pub.server)->error_log_fd, tag, LOG_PART, level, client, format,
+    log_vline(http_server_conf(q->pub.server)->error_log_sink, tag, LOG_PART, level, &about, format,
               args);
     va_end(args);
 }
@@ -52,6 +53,7 @@ static void open_request(struct request *q, const struct request_source *source,
     q->owner = owner;
     r->status = 200;
     r->request_time = source->received;
+    r->log_id = request_id_make(q->id);
     r->method = r->unparsed_uri = r->uri = r->the_request = "";
     r->protocol = "HTTP/1.1";
     r->proto_num = 1001;
@@ -175,10 +177,12 @@ int request_begin(struct request *q, const struct request_source *source,
     open_request(q, source, io, owner);
     if (q->head.status) {
         choose_server(q, http_find_server(source->hosts, NULL, 0));
+        request_id_tell(q);
         return refused_head(q);
     }
     read_head(q);
     status = find_server(q, source);
+    request_id_tell(q);
     request_open_body(q);
     if (status == INS_OK) {
         status = request_read_target(q);

@@ -32,7 +32,8 @@ enum {
     OUTPUT_FIRST = 2048,       /* the body's first buffer, part of the request */
     RESPONSE_HEAD_MIN = 1024,
     PULL_MIN = 64, /* the least size for request_pull() */
-    REQUEST_TABLES = 5
+    REQUEST_TABLES = 5,
+    REQUEST_ID_SIZE = 24
 };
 
 /* What the worker sends where request_owes_continue(). */
@@ -91,6 +92,7 @@ struct request {
     struct h1_head head;
     struct address_text client_ip, local_ip;
     const char *why; /* it was refused: words for log and error page */
+    char id[REQUEST_ID_SIZE];
 
     struct route_match match;
     struct pair_list *query, *form, *cookies; /* parsed on first use */
@@ -191,7 +193,20 @@ enum h1_outcome request_discard(struct request *q, const char *in, size_t in_len
 /* Back to the free list; its pool is cleared. Loop's thread alone. */
 void request_give(struct request *q);
 
-/* Writes the lines that request_log() gathered; once a turn of the loop. */
+/* In a new worker: its requests' names differ from all others'. */
+void request_id_start(void);
+
+/* ---- The lines that request_log() gathered (access_log.h) ---------------- */
+
+/* Once a turn of the loop; now: its clock. Writes what is due. */
+void access_log_turn(struct http_app *app, int64_t now);
+/* Milliseconds until something is due, -1: nothing waits. */
+int access_log_wait(const struct http_app *app, int64_t now);
+/* All of it, now. What cannot be written goes on waiting. */
 void access_log_flush(struct http_app *app);
+/* Another file for the log with this key, which may be an error log, too; fd stays the caller's. */
+void access_log_replace(struct http_app *app, const char *key, int fd);
+/* The worker's end: tries for up to wait ms, then gives the rest up. */
+void access_log_end(struct http_app *app, int wait);
 
 #endif

@@ -38,6 +38,12 @@ int request_read_target(struct request *q);
 
 void request_read_peer(struct request *q, const struct request_source *source);
 
+/* ---- request_id.c */
+
+const char *request_id_make(char out[REQUEST_ID_SIZE]);
+/* RequestIDHeader: accepts the client's name for it, and answers with what it is. */
+void request_id_tell(struct request *q);
+
 /* ---- request_body.c */
 
 /* Its framing, from the head. */

@@ -38,6 +38,12 @@ struct ipc_drain {
     uint32_t removed_count;
     uint64_t removed[IPC_REMOVED_MAX]; /* struct listener ids */
 };
+/* Log files opened anew: count descriptors, and as many keys (config/log_spec.h) behind this,
+ * each ended by a NUL. last: nothing more belongs to this number; it is answered. */
+struct ipc_reopen {
+    uint64_t number;
+    uint32_t count, last;
+};
 /* One end of a pair to a worker of another generation. */
 struct ipc_peer {
     uint64_t generation;
@@ -51,6 +57,7 @@ struct ipc_peer {
     X(GEN_WORKER_DOWN, 0, struct ipc_worker_down) \
     X(GEN_READY,       0, struct ipc_empty)       /* every worker of the start is ready */ \
     X(GEN_FAILED,      1, struct ipc_empty)       /* a memfd with diags; it exits then */ \
+    X(GEN_LOGS_REOPENED, 0, struct ipc_switch)    \
     /* master -> generation */ \
     X(GEN_DRAIN,       0, struct ipc_drain)       /* respawn no more; exit with the last worker */ \
     X(GEN_STOP,        0, struct ipc_empty)       /* end the workers now, then exit */ \
@@ -64,8 +71,10 @@ struct ipc_peer {
     X(DRAIN,           0, struct ipc_drain)       \
     X(HANDOVER_TO,     1, struct ipc_peer)        /* offer parked connections there */ \
     X(HANDOVER_FROM,   1, struct ipc_peer)        /* adopt what is offered there */ \
+    X(LOGS_REOPEN,    -1, struct ipc_variable)    /* to a generation, too: struct ipc_reopen */ \
     /* worker -> master */ \
     X(ACCEPT_STOPPED,  0, struct ipc_switch)      \
+    X(LOGS_REOPENED,   0, struct ipc_switch)      \
     X(IDLE_MOVED,      0, struct ipc_empty)       /* what was idle when DRAIN came has moved */ \
     /* worker -> worker, see worker/handover.h */ \
     X(CONN_OFFER,     -1, struct ipc_variable)    \

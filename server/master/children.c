@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "master/generations.h"
+#include "master/log_commands.h"
 #include "master/reload.h"
 #include "master/store.h"
 
@@ -59,7 +60,8 @@ static void reap(struct master *m, pid_t pid)
     if (reload_builder_exited(m, pid)) {
         return; /* reaped by builder_finish() */
     }
-    if (waitpid(pid, &status, 0) == pid && !store_writer_exited(m, pid, status) && gen != NULL) {
+    if (waitpid(pid, &status, 0) == pid && !store_writer_exited(m, pid, status) &&
+        !log_command_exited(m, pid, status) && gen != NULL) {
         generation_exited(m, gen, status);
     }
 }

@@ -21,6 +21,7 @@
 #include "config/conf.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
+#include "master/reopen.h"
 #include "master/report.h"
 #include "master/socket_path.h"
 #include "util/log.h"
@@ -53,6 +54,7 @@ static void drop(struct master *m, struct control_client *client)
         }
     }
     reload_forget_client(m, client);
+    reopen_forget_client(m, client);
     timer_clear(&m->loop, &client->timer);
     source_close(&m->loop, &client->source);
     free(client->out);

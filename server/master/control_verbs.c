@@ -9,6 +9,7 @@
 #include "master/manifest.h"
 #include "master/memory.h"
 #include "master/reload.h"
+#include "master/reopen.h"
 #include "master/report.h"
 #include "master/rollback.h"
 #include "master/stop.h"
@@ -98,6 +99,12 @@ static void do_configtest(struct master *m, struct control_client *client, const
     reload_check(m, DUMP_NOTHING, client);
 }
 
+static void do_reopen(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reopen_request(m, client);
+}
+
 static const struct {
     const char *name;
     verb_fn act;
@@ -109,6 +116,7 @@ static const struct {
     { "rollback", do_rollback },
     { "stop", do_stop },
     { "graceful-stop", do_graceful_stop },
+    { "reopen", do_reopen },
     { "configtest", do_configtest },
     { "rotate-ticket-keys", do_rotate },
 };

@@ -21,9 +21,11 @@
 #include "ipc/ipc.h"
 #include "master/board.h"
 #include "master/children.h"
+#include "master/log_commands.h"
 #include "master/manifest.h"
 #include "master/memory.h"
 #include "master/reload.h"
+#include "master/reopen.h"
 #include "master/successor.h"
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
@@ -117,6 +119,7 @@ static struct generation *remember(struct master *m, struct manifest *manifest, 
     }
     gen->number = number;
     gen->manifest = manifest_keep(manifest);
+    gen->logs = log_hold_take(m, manifest->logs);
     gen->source.fd = -1;
     gen->slot = m->board ? sb_generation_take(m->board, number) : NULL;
     gen->next = m->generations;
@@ -258,7 +261,17 @@ static void on_failed(struct master *m, struct generation *gen, struct ipc_messa
 
 typedef void (*message_fn)(struct master *m, struct generation *gen, struct ipc_message *msg);
 
-static const message_fn on_message[IPC_TYPES] = { [IPC_GEN_WORKER_UP] = on_worker_up,
+static void on_logs_reopened(struct master *m, struct generation *gen, struct ipc_message *msg)
+{
+    struct ipc_switch done;
+
+    memcpy(&done, msg->payload, sizeof(done));
+    gen->reopened = done.number;
+    reopen_check(m);
+}
+
+static const message_fn on_message[IPC_TYPES] = { [IPC_GEN_LOGS_REOPENED] = on_logs_reopened,
+                                                  [IPC_GEN_WORKER_UP] = on_worker_up,
                                                   [IPC_GEN_WORKER_DOWN] = on_worker_down,
                                                   [IPC_GEN_READY] = on_ready,
                                                   [IPC_GEN_FAILED] = on_failed };
@@ -376,6 +389,7 @@ void generation_forget(struct master *m, struct generation *gen)
                                                                  : SB_EXITED);
     }
     manifest_drop(m, gen->manifest);
+    log_hold_drop(m, gen->logs);
     free(gen->objects);
     free(gen);
     reload_generation_gone(m);

@@ -10,6 +10,7 @@
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/listeners.h"
+#include "master/log_commands.h"
 #include "master/numbers.h"
 #include "util/diag.h"
 
@@ -38,7 +39,10 @@ static bool open_outside(struct master *m, struct job *job)
     if (job->kind == JOB_SUCCESSOR) {
         return true;
     }
-    manifest->logs = logs_open(manifest->conf, diags, manifest->pool);
+    m->log_folder = manifest->conf->process.server_root;
+    manifest->logs = logs_open(manifest->conf, log_command_open, m, diags, manifest->pool);
+    manifest->log_hold = log_hold_take(m, manifest->logs);
+    m->log_folder = NULL;
     return listeners_open(m, manifest, m->serving != NULL ? m->serving->manifest : NULL, diags) &&
            diags->errors == errors;
 }

@@ -12,6 +12,7 @@
 #include "config/conf.h"
 #include "config/logs.h"
 #include "master/listeners.h"
+#include "master/log_commands.h"
 #include "master/memory.h"
 
 enum { TREE_TO_TEXT = 12 };
@@ -65,6 +66,7 @@ void manifest_drop(struct master *m, struct manifest *manifest)
     if (manifest->build_dir >= 0) {
         (void)close(manifest->build_dir);
     }
+    log_hold_drop(m, manifest->log_hold);
     apr_pool_destroy(manifest->pool);
 }
 

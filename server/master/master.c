@@ -23,11 +23,13 @@
 #include "master/folders.h"
 #include "master/generations.h"
 #include "master/job.h"
+#include "master/log_commands.h"
 #include "master/manifest.h"
 #include "master/memory.h"
 #include "master/numbers.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
+#include "master/reopen.h"
 #include "master/report.h"
 #include "master/scratch.h"
 #include "master/signals.h"
@@ -109,7 +111,6 @@ static int make(struct master *m, const struct master_options *options,
     m->pool = memory_pool(0);
     m->started = apr_time_now();
     m->signals.fd = -1;
-    m->log_fd = -1;
     error = loop_open(&m->loop);
     if (error != 0) {
         return error;
@@ -126,6 +127,11 @@ static int make(struct master *m, const struct master_options *options,
     if (error != 0) {
         return error;
     }
+    error = sink_make_locks();
+    if (error != 0) {
+        return error;
+    }
+    sink_count_losses(&m->board->master.counter[SB_MASTER_log_lost_aside]);
     m->builder = builder_create(m->pool);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_descriptor_limit();
@@ -149,6 +155,8 @@ static void take_down(struct master *m)
         generation_forget(m, m->generations);
     }
     manifest_drop(m, m->first);
+    reopen_abandon(m);
+    log_commands_end(m);
     outcome_destroy(m->last_reload);
     pidfile_release(m->pid_file);
     m->pid_file = NULL;

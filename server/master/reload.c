@@ -329,18 +329,14 @@ void reload_generation_exited(struct master *m, struct generation *gen, int stat
 /* ---- The switch is over ------------------------------------------------ */
 
 /* A copy: the manifest's own descriptor goes with it. */
-static void use_log(struct master *m, const struct manifest *manifest)
+static void use_log(const struct manifest *manifest)
 {
-    int fd = logs_find(manifest->logs, manifest->conf->process.error_log);
-    int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+    const struct log_sink *sink = logs_sink(manifest->logs, manifest->conf->process.error_log);
 
-    if (copy >= 0) {
-        log_set_fd(copy);
-        if (m->log_fd >= 0) {
-            (void)close(m->log_fd);
-        }
-        m->log_fd = copy;
+    if (sink != NULL) {
+        (void)log_take_sink(sink);
     }
+    log_set_json(manifest->conf->process.error_log_json != 0);
 }
 
 /* New connections get the new code already; whoever asked hears of it when
@@ -364,7 +360,7 @@ void reload_switched(struct master *m, struct generation *old)
 
     struct manifest *before = old != NULL ? manifest_keep(old->manifest) : NULL;
 
-    use_log(m, job->manifest);
+    use_log(job->manifest);
     conf_apply_log_levels(&job->manifest->conf->process);
     successor_settled(m, job->kind == JOB_SUCCESSOR);
     drain_after_switch(m, old, job->cut);

@@ -26,8 +26,11 @@ struct build_list;
 struct control;
 struct control_client;
 struct diags;
+struct log_command;
+struct log_hold;
 struct log_set;
 struct pid_file;
+struct reopen;
 struct sb_generation;
 struct store;
 
@@ -65,6 +68,7 @@ struct manifest {
     struct build_list *builds;
     int build_dir; /* -1 none */
     struct log_set *logs;
+    struct log_hold *log_hold; /* NULL where no log was opened */
     struct listener_set listeners;
     struct bound **bound; /* an entry a listener */
 };
@@ -76,6 +80,8 @@ struct worker_pair {
     pid_t pid;
     struct source source;
     bool asked;  /* to stop accepting, without an answer yet */
+    int reopen_sent;   /* of its generation's logs */
+    uint64_t reopened; /* the number of the last reopen it has done */
     bool moving; /* told to drain, has not said yet that what was idle has moved */
 };
 
@@ -87,8 +93,11 @@ struct generation {
     enum gen_life life;
     struct manifest *manifest;  /* NULL once it drains: it needs nothing of it any more */
     struct build_list *objects; /* what remains of that: names, for builder_collect() */
+    struct log_hold *logs;      /* those that it and its workers write */
     struct source source;       /* its pair */
     pid_t pid;                  /* also its process group's id, workers included */
+    int reopen_sent;            /* as a worker's, of its own process */
+    uint64_t reopened;
     bool alive;                 /* not reaped yet */
     bool ready;
     bool hand_over; /* draining: connections may move */
@@ -173,6 +182,7 @@ struct master {
     uint64_t last_number;    /* of generations; persisted */
     const char *number_file; /* NULL: nothing is persisted (a check) */
     uint64_t last_switch;
+    uint64_t last_reopen;
     struct bound *bound;
     uint64_t last_listener;
     bool retry_bind; /* the last master died: its workers may hold the ports for a moment */
@@ -196,7 +206,9 @@ struct master {
     struct outcome *last_reload;
     struct control *control;
     struct pid_file *pid_file;
-    int log_fd; /* the master's own copy of the error log's; -1 none */
+    struct log_command *log_commands;
+    const char *log_folder; /* where a command is run: the ServerRoot of the config it stands in */
+    struct reopen *reopen;  /* running */
 
     bool alone; /* one job and no clients: instar -t, -X */
     enum master_phase phase;

@@ -13,6 +13,7 @@
 #include "master/drain.h"
 #include "master/generations.h"
 #include "master/reload.h"
+#include "master/reopen.h"
 #include "master/switch.h"
 #include "util/log.h"
 
@@ -42,6 +43,11 @@ static void listen_to(struct master *m, struct worker_pair *w)
     case IPC_ACCEPT_STOPPED:
         memcpy(&stopped, incoming.payload, sizeof(stopped));
         switch_worker_stopped(m, w, stopped.number);
+        return;
+    case IPC_LOGS_REOPENED:
+        memcpy(&stopped, incoming.payload, sizeof(stopped));
+        w->reopened = stopped.number;
+        reopen_check(m);
         return;
     case IPC_IDLE_MOVED:
         w->moving = false;

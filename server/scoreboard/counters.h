@@ -58,7 +58,8 @@
     X(deaths_killed,   "worker_deaths_total", "cause=\"killed\"", "workers that ended unasked") \
     X(deaths_exit,     "worker_deaths_total", "cause=\"exit\"", "workers that ended unasked") \
     X(deaths_generation, "generation_deaths_total", "", "generation processes that ended unasked") \
-    X(drains_cut,      "drains_cut_total", "", "draining generations that were cut at their deadline or for a newer one")
+    X(drains_cut,      "drains_cut_total", "", "draining generations that were cut at their deadline or for a newer one") \
+    X(log_lost_aside,  "server_log_lines_lost_total", "", "error log lines that master and generation processes lost")
 /* clang-format on */
 
 /* Upper bounds of the classes of a request's duration, in microseconds; the last class is open. */

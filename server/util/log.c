@@ -1,33 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The error log's lines. Any thread may write one at any time, so a line is
- * made on the caller's stack and leaves in one write(); nothing is locked.
+ * made on the caller's stack and leaves in one piece.
  * Levels are set while the process has one thread and only read afterwards. */
 #include "util/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "util/json_text.h"
 #include "util/utf8.h"
 
-enum { LINE_MAX_BYTES = 8192, PARTS_MAX = 256, PART_NAME = 64, TRACE_LEVELS = 8 };
+#define LOG_PART "util"
+
+enum { LINE_MAX_BYTES = 8192, PARTS_MAX = 256, PART_NAME = 64, TRACE_LEVELS = 8, NAME_BYTES = 4096 };
 
 static const char *const level_names[] = { "emerg",  "alert", "crit",  "error", "warn",
                                            "notice", "info",  "debug", "trace1" };
 
+/* Where lines go until a log is known, and of a process that has no set of logs. */
+static struct log_sink by_descriptor = { .name = "the error log", .fd = STDERR_FILENO };
+
 static struct {
-    int fd;
+    struct log_sink *sink;
+    bool json;
     ins_level level;
     int part_count;
     struct {
         char name[PART_NAME];
         ins_level level;
     } parts[PARTS_MAX];
-} settings = { .fd = STDERR_FILENO, .level = INS_WARNING };
+} settings = { .sink = &by_descriptor, .level = INS_WARNING };
 
 int log_open(const char *path, int *fd)
 {
@@ -42,12 +50,72 @@ int log_open(const char *path, int *fd)
 
 void log_set_fd(int fd)
 {
-    settings.fd = fd;
+    sink_init(&by_descriptor, "the error log", fd);
+    settings.sink = &by_descriptor;
 }
 
 int log_fd(void)
 {
-    return settings.fd;
+    return settings.sink->fd;
+}
+
+void log_set_sink(struct log_sink *sink)
+{
+    settings.sink = sink;
+}
+
+static struct log_sink own = { .fd = -1 };
+
+int log_take_sink(const struct log_sink *sink)
+{
+    static char name[NAME_BYTES], tag[PART_NAME], socket[PART_NAME * 2];
+    int before = own.fd, copy = fcntl(sink->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (copy < 0) {
+        return errno;
+    }
+    (void)snprintf(name, sizeof(name), "%s", sink->name);
+    sink_init(&own, name, copy);
+    if (sink->kind == SINK_SYSLOG) {
+        struct sink_syslog syslog = { socket, tag, sink->syslog.facility };
+
+        (void)snprintf(tag, sizeof(tag), "%s", sink->syslog.tag);
+        (void)snprintf(socket, sizeof(socket), "%s", sink->syslog.socket);
+        sink_init_syslog(&own, name, copy, &syslog);
+    }
+    settings.sink = &own;
+    if (before >= 0) {
+        (void)close(before);
+    }
+    return 0;
+}
+
+void log_drop_sink(void)
+{
+    if (settings.sink == &own) {
+        log_set_fd(STDERR_FILENO);
+    }
+    if (own.fd >= 0) {
+        (void)close(own.fd);
+        own.fd = -1;
+    }
+}
+
+const char *log_sink_name(void)
+{
+    return settings.sink == &own ? own.name : "";
+}
+
+void log_replace(int fd)
+{
+    if (settings.sink == &own && own.fd >= 0 && dup3(fd, own.fd, O_CLOEXEC) >= 0) {
+        atomic_store(&own.torn, false);
+    }
+}
+
+void log_set_json(bool json)
+{
+    settings.json = json;
 }
 
 void log_set_level(ins_level level)
@@ -205,64 +273,182 @@ static size_t escape_words(char *out, size_t size, const char *words, size_t len
     return used;
 }
 
-/* snprintf() at *used of line, which never passes the line's end. */
-static void INS_PRINTF(3, 4) add(char *line, size_t *used, const char *format, ...)
+/* A line that is being made; text that does not fit is cut. */
+struct line {
+    char *text;
+    size_t used, size; /* one byte is kept for the newline */
+};
+
+static void INS_PRINTF(2, 3) add(struct line *line, const char *format, ...)
 {
     va_list args;
     int n;
 
     va_start(args, format);
-    n = vsnprintf(line + *used, LINE_MAX_BYTES - *used, format, args);
+    n = vsnprintf(line->text + line->used, line->size - line->used, format, args);
     va_end(args);
     if (n > 0) {
-        *used += (size_t)n;
+        line->used += (size_t)n;
     }
-    if (*used > LINE_MAX_BYTES - 1) {
-        *used = LINE_MAX_BYTES - 1;
+    if (line->used > line->size - 1) {
+        line->used = line->size - 1;
     }
 }
 
-static size_t INS_PRINTF(6, 0)
-    make_line(char *line, const char *tag, const char *part, ins_level level, const char *client,
-              const char *format, va_list args)
+/* What a line says beside its words. */
+struct facts {
+    const char *tag, *part;
+    int part_len;
+    ins_level level;
+    struct log_about about;
+};
+
+static void add_text(struct line *line, const struct facts *f, bool timed, const char *words,
+                     size_t len)
 {
-    char words[LINE_MAX_BYTES], when[64];
-    size_t used = 0;
-    int saved = errno, n;
+    char when[64];
 
-    (void)format_time(when, sizeof(when));
-    add(line, &used, "[%s] [%.*s:%s] [pid %ld:tid %ld] ", when, (int)part_length(part), part,
-        log_level_name(level), (long)getpid(), (long)gettid());
-    if (client) {
-        add(line, &used, "[client %.128s] ", client);
+    if (timed) {
+        (void)format_time(when, sizeof(when));
+        add(line, "[%s] ", when);
     }
-    if (tag) {
-        add(line, &used, "%.16s: ", tag);
+    add(line, "[%.*s:%s] [pid %ld:tid %ld] ", f->part_len, f->part, log_level_name(f->level),
+        (long)getpid(), (long)gettid());
+    if (f->about.id) {
+        add(line, "[id %.128s] ", f->about.id);
     }
-    errno = saved; /* %m means the caller's */
-    n = vsnprintf(words, sizeof(words), format, args);
-    if (n > 0) {
-        size_t len = (size_t)n < sizeof(words) ? (size_t)n : sizeof(words) - 1;
-
-        used += escape_words(line + used, LINE_MAX_BYTES - 1 - used, words, len);
+    if (f->about.client) {
+        add(line, "[client %.128s] ", f->about.client);
     }
-    line[used++] = '\n';
-    return used;
+    if (f->tag) {
+        add(line, "%.16s: ", f->tag);
+    }
+    line->used += escape_words(line->text + line->used, line->size - 1 - line->used, words, len);
 }
 
-void log_vline(int fd, const char *tag, const char *part, ins_level level, const char *client,
-               const char *format, va_list args)
+/* "2026-11-27T10:04:05.123456Z" */
+static void add_json_time(struct line *line)
+{
+    struct timespec now;
+    struct tm tm;
+    char when[32];
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (!gmtime_r(&now.tv_sec, &tm) || strftime(when, sizeof(when), "%FT%T", &tm) == 0) {
+        when[0] = '\0';
+    }
+    add(line, "{\"time\":\"%s.%06ldZ\"", when, now.tv_nsec / 1000);
+}
+
+static void add_json_string(struct line *line, const char *name, const char *text, size_t len)
+{
+    static const char end[] = "\"}";
+    size_t room, read;
+
+    add(line, ",\"%s\":\"", name);
+    room = line->size - 1 - line->used;
+    room = room > sizeof(end) ? room - sizeof(end) : 0;
+    line->used += json_text(line->text + line->used, room, text, len, &read);
+    add(line, "\"");
+}
+
+static void add_json(struct line *line, const struct facts *f, const char *words, size_t len)
+{
+    add_json_time(line);
+    add(line, ",\"level\":\"%s\",\"pid\":%ld,\"tid\":%ld", log_level_name(f->level),
+        (long)getpid(), (long)gettid());
+    add_json_string(line, "part", f->part, (size_t)f->part_len);
+    if (f->about.id) {
+        add_json_string(line, "request_id", f->about.id, strnlen(f->about.id, 128));
+    }
+    if (f->about.client) {
+        add_json_string(line, "client", f->about.client, strnlen(f->about.client, 128));
+    }
+    if (f->tag) {
+        add_json_string(line, "tag", f->tag, strnlen(f->tag, 16));
+    }
+    while (len > 0 && words[len - 1] == '\n') {
+        len--;
+    }
+    add_json_string(line, "message", words, len);
+    add(line, "}");
+}
+
+static size_t make_line(char *out, const struct log_sink *sink, const struct facts *f,
+                        const char *words, size_t len)
+{
+    size_t max = sink_line_max(sink);
+    struct line line = { .text = out, .size = max < LINE_MAX_BYTES ? max : LINE_MAX_BYTES };
+
+    if (settings.json) {
+        add_json(&line, f, words, len);
+    }
+    else {
+        add_text(&line, f, sink->kind != SINK_SYSLOG, words, len);
+    }
+    out[line.used++] = '\n';
+    return line.used;
+}
+
+static int severity(ins_level level)
+{
+    return level < INS_DEBUG ? (int)level : (int)INS_DEBUG;
+}
+
+static void put(struct log_sink *sink, const struct facts *f, const char *words, size_t len)
 {
     char line[LINE_MAX_BYTES];
-    int saved = errno;
-    size_t len;
+    size_t taken;
+    int error;
+
+    len = make_line(line, sink, f, words, len);
+    error = sink_write(sink, severity(f->level), line, len, &taken);
+    if (error == 0) {
+        return;
+    }
+    if (sink_lost(sink, 1) && sink->fd != STDERR_FILENO) {
+        char why[256];
+        struct facts said = { .tag = "INS02200", .part = LOG_PART, .part_len = 4 };
+        int n = snprintf(why, sizeof(why), "lines for %.160s are lost: %s", sink->name,
+                         strerror(error));
+
+        said.level = INS_ERR;
+        len = make_line(line, &by_descriptor, &said, why, n > 0 ? strnlen(why, sizeof(why)) : 0);
+        (void)!write(STDERR_FILENO, line, len);
+    }
+}
+
+static void put_recovered(struct log_sink *sink, uint64_t lost)
+{
+    struct facts f = { .tag = "INS02201", .part = LOG_PART, .part_len = 4, .level = INS_WARNING };
+    char words[128];
+    int n = snprintf(words, sizeof(words), "%" PRIu64 " lines of this process were lost; they are written again",
+                     lost);
+
+    put(sink, &f, words, n > 0 ? (size_t)n : 0);
+}
+
+void log_vline(struct log_sink *sink, const char *tag, const char *part, ins_level level,
+               const struct log_about *about, const char *format, va_list args)
+{
+    struct facts f = { .tag = tag, .part = part, .level = level };
+    char words[LINE_MAX_BYTES];
+    int saved = errno, n;
+    uint64_t lost;
 
     if (!log_enabled(part, level)) {
         return;
     }
-    len = make_line(line, tag, part, level, client, format, args);
-    while (write(fd < 0 ? settings.fd : fd, line, len) < 0 && errno == EINTR) {
-        continue;
+    sink = sink ? sink : settings.sink;
+    f.part_len = (int)part_length(part);
+    f.about = about ? *about : f.about;
+    n = vsnprintf(words, sizeof(words), format, args); /* %m means the caller's errno */
+    lost = atomic_load_explicit(&sink->lost, memory_order_relaxed);
+    if (n > 0) {
+        put(sink, &f, words, (size_t)n < sizeof(words) ? (size_t)n : sizeof(words) - 1);
+    }
+    if (lost > 0 && atomic_load(&sink->lost) == lost && (lost = sink_recovered(sink)) > 0) {
+        put_recovered(sink, lost);
     }
     errno = saved;
 }
@@ -270,9 +456,10 @@ void log_vline(int fd, const char *tag, const char *part, ins_level level, const
 void log_line(const char *tag, const char *part, ins_level level, const char *client,
               const char *format, ...)
 {
+    const struct log_about about = { .client = client };
     va_list args;
 
     va_start(args, format);
-    log_vline(-1, tag, part, level, client, format, args);
+    log_vline(NULL, tag, part, level, &about, format, args);
     va_end(args);
 }

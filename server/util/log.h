@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The error log. Lines look like httpd's:
- *   [time] [part:level] [pid N:tid N] [client A:P] INS01234: words
+ *   [time] [part:level] [pid N:tid N] [id ID] [client A:P] INS01234: words
  * Each message has a tag of its own, never reused (test/layers checks). Tags by
  * part: config 010xx, master 011xx, builder 012xx, generation 013xx, worker
- * 014xx, http 015xx, tls 016xx, ipc 017xx, util 018xx; modules' own words have
- * no tag.
+ * 014xx, http 015xx, tls 016xx, ipc 017xx, util 018xx, logs in all parts 022xx; modules' own
+ * words have no tag.
  *
- * A line is one write() to an O_APPEND descriptor: lines of several processes
+ * A line leaves in one piece (util/log_sink.h): lines of several processes
  * and threads never mix. Control characters in words are escaped. Any thread.
  */
 #ifndef UTIL_LOG_H
@@ -17,12 +17,24 @@
 #include <stdbool.h>
 
 #include "instar.h"
+#include "util/log_sink.h"
 
 /* Where lines go from now on, inherited over fork. log_open() returns an errno
  * value; "stderr" is descriptor 2. The descriptor is CLOEXEC. */
 int log_open(const char *path, int *fd);
 void log_set_fd(int fd);
 int log_fd(void);
+/* The same to any sink, which must live on. */
+void log_set_sink(struct log_sink *sink);
+/* To a copy of sink, with a descriptor and strings of its own. 0 or errno. */
+int log_take_sink(const struct log_sink *sink);
+/* Gives that copy up; lines go to stderr. */
+void log_drop_sink(void);
+/* Its name, "" where there is none; and, of a file, another descriptor over its own. */
+const char *log_sink_name(void);
+void log_replace(int fd);
+/* ErrorLogFormat json. */
+void log_set_json(bool json);
 
 /* LogLevel: for everything, then per part or module ("ssl", "hello_module" or
  * "hello"). Set while single-threaded. */
@@ -39,9 +51,14 @@ bool log_enabled(const char *part, ins_level level);
 void log_line(const char *tag, const char *part, ins_level level, const char *client,
               const char *format, ...) INS_PRINTF(5, 6);
 
-/* The same to another descriptor (a virtual host's ErrorLog); -1: the process's own. */
-void log_vline(int fd, const char *tag, const char *part, ins_level level, const char *client,
-               const char *format, va_list args) INS_PRINTF(6, 0);
+/* Whom a line is about; any of it may be NULL. */
+struct log_about {
+    const char *client; /* "192.0.2.7:1234" */
+    const char *id;     /* the request's */
+};
+/* The same to another log (a virtual host's ErrorLog); NULL: the process's own. */
+void log_vline(struct log_sink *sink, const char *tag, const char *part, ins_level level,
+               const struct log_about *about, const char *format, va_list args) INS_PRINTF(6, 0);
 
 /* One for each part, in its own files: #define LOG_PART "master" first. */
 #define log_emerg(tag, ...) log_line(tag, LOG_PART, INS_EMERG, NULL, __VA_ARGS__)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/reopen.h"
 #include "util/log.h"
 #include "worker/state.h"
 
@@ -63,6 +64,24 @@ static void add_peer(struct worker *w, const struct ipc_message *m, bool gives)
     handover_add_peer(w, m->fds[0], gives, peer.generation, peer.index);
 }
 
+static void replace_log(void *ctx, const char *key, int fd)
+{
+    access_log_replace(ctx, key, fd);
+}
+
+static void reopen_logs(struct worker *w)
+{
+    struct ipc_reopen head;
+
+    access_log_flush(w->http); /* what came before belongs into the old files */
+    if (ipc_reopen_each(&w->message, &head, replace_log, w->http) && head.last) {
+        const struct ipc_switch done = { .number = head.number };
+
+        (void)ipc_send(w->start.master_fd, w->start.generation, IPC_LOGS_REOPENED, &done,
+                       sizeof(done), NULL, 0);
+    }
+}
+
 static void handle(struct worker *w, const struct ipc_message *m)
 {
     switch ((enum ipc_type)m->header.type) {
@@ -83,6 +102,9 @@ static void handle(struct worker *w, const struct ipc_message *m)
     case IPC_HANDOVER_FROM:
         add_peer(w, m, true);
         return;
+    case IPC_LOGS_REOPEN:
+        reopen_logs(w);
+        return;
     case IPC_POKE:
         accept_poke(w);
         return;
@@ -100,6 +122,7 @@ static void peer_gone(struct worker *w, enum source source)
 {
     if (source == SOURCE_MASTER) {
         log_warning("INS01412", "the master is gone: exiting");
+        access_log_flush(w->http);
         _exit(0);
     }
     loop_unwatch(w, w->start.generation_fd);

@@ -232,9 +232,13 @@ static void fire_timers(struct worker *w)
 static int wait_time(const struct worker *w)
 {
     int wait = timers_wait(&w->timers, w->now);
+    int lines = access_log_wait(w->http, w->now);
 
     if (w->ready.first != NULL) {
         return 0;
+    }
+    if (lines >= 0 && (wait < 0 || wait > lines)) {
+        wait = lines;
     }
     if (w->draining && w->deadline > 0) {
         int64_t left = w->deadline > w->now ? w->deadline - w->now : 10;
@@ -294,7 +298,7 @@ void loop_run(void *worker)
         if (w->ended_count > 0) {
             time_ended(w);
         }
-        access_log_flush(w->http);
+        access_log_turn(w->http, w->now);
         fire_timers(w);
         if (w->draining) {
             handover_pump(w);

@@ -16,6 +16,8 @@
 
 #define LOG_PART "worker"
 
+enum { LAST_LINES_MS = 1000 }; /* at the end, for a reader that is slow */
+
 static int open_descriptors(struct worker *w)
 {
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -135,7 +137,7 @@ static void say_ready(struct worker *w)
 
 void worker_end(struct worker *w)
 {
-    access_log_flush(w->http);
+    access_log_end(w->http, LAST_LINES_MS);
     /* A handler that is cut off at the deadline still uses what exit would free. */
     if (w->running == 0 && w->start.child_exit != NULL) {
         w->start.child_exit(w->start.ctx);
@@ -154,8 +156,12 @@ int worker_run(const struct worker_start *start)
     worker_self = w;
     w->start = *start;
     w->http = start->http;
+    w->http->generation = start->generation;
+    w->http->worker = start->index;
+    request_id_start();
     w->tls = start->tls;
     w->slot = start->slot;
+    sink_count_losses(&w->slot->log_lost);
     rv = prepare(w);
     if (rv != 0) {
         log_error("INS01416", "cannot start: errno %d", rv);

@@ -60,10 +60,10 @@ static bool has_numbers_alone(const struct conf_node *node)
     return true;
 }
 
-static void try_format(const char *text, apr_pool_t *pool)
+static void try_format(const char *text, bool json, apr_pool_t *pool)
 {
     const char *error;
-    const struct log_format *format = log_format_compile(text, &error, pool);
+    const struct log_format *format = log_format_compile(text, json, &error, pool);
     struct request *q;
     char line[LINE_SIZE];
     bool full;
@@ -72,6 +72,7 @@ static void try_format(const char *text, apr_pool_t *pool)
         q = apr_pcalloc(pool, sizeof(*q));
         q->pub.pool = pool;
         (void)log_format_write(format, q, 0, line, sizeof(line), &full);
+        (void)log_format_write_short(format, q, 0, line, sizeof(line));
     }
 }
 
@@ -88,7 +89,7 @@ static void apply(struct building *b, const struct conf_node *node, ins_server *
         }
     }
     if (conf_is(node, "LogFormat") && node->argc > 0) {
-        try_format(node->argv[0], b->pool);
+        try_format(node->argv[node->argc > 2], node->argc > 2, b->pool);
     }
 }
 

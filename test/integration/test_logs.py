@@ -11,7 +11,7 @@ from harness.modules import PROBE, PROBE_ROUTES, hello
 
 LINE = re.compile(r"\[(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\.\d{6} \d{4})\] "
                   r"\[(?P<part>[\w.-]+):(?P<level>[a-z0-9]+)\] \[pid (?P<pid>\d+):tid (?P<tid>\d+)\] "
-                  r"(\[client (?P<client>[^\]]+)\] )?(?P<words>.*)")
+                  r"(\[id (?P<id>[^\]]+)\] )?(\[client (?P<client>[^\]]+)\] )?(?P<words>.*)")
 TAG = re.compile(r"INS0\d{4}")
 
 

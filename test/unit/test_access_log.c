@@ -2,6 +2,7 @@
 /* LogFormat's letters, and the lines of CustomLog in a file. */
 #include "http_fixture.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <apr_strings.h>
 
 #include "config/conf.h"
+#include "config/logs.h"
 #include "http/log_format.h"
 #include "http/request.h"
 
@@ -53,6 +55,7 @@ static struct request *make_request(apr_pool_t *pool, struct http_app *app, ins_
     q->pub.args = "q=1";
     q->pub.request_time = BEGIN_SECOND * 1000000LL + 123456;
     q->pub.status = 404;
+    q->pub.log_id = "id-1";
     q->pub.handler = "hello";
     q->pub.bytes_sent = 0;
     q->pub.content_type = "text/plain";
@@ -85,7 +88,7 @@ static const struct {
     { "%a %{c}a %A %h %l %u", "198.51.100.9 192.0.2.7 192.0.2.1 198.51.100.9 - -" },
     { "%p %{canonical}p %{local}p %{remote}p", "80 80 8080 4711" },
     { "%b %B %s %>s %<s", "- 0 404 404 404" },
-    { "%m %H %q %R %k %L %f", "GET HTTP/1.1 ?q=1 hello 3 - -" },
+    { "%m %H %q %R %k %L %f", "GET HTTP/1.1 ?q=1 hello 3 id-1 -" },
     { "%r", "GET /a%20b\\\"\\\\?q=1 HTTP/1.1" },
     { "%U", "/a b\\\"\\\\\\xff\\x01\\n\\x7f" },
     { "%{User-Agent}i %{user-agent}i %{None}i", "curl \\\"7\\\" curl \\\"7\\\" -" },
@@ -131,7 +134,7 @@ static void letters_mean_what_they_mean_to_httpd(void **state)
 
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
         const char *error;
-        const struct log_format *format = log_format_compile(letters[i].format, &error, *state);
+        const struct log_format *format = log_format_compile(letters[i].format, false, &error, *state);
         bool full;
         size_t len;
 
@@ -158,7 +161,7 @@ static void a_process_and_its_threads_are_named(void **state)
 {
     const char *error;
     const struct log_format *format =
-        log_format_compile("%P %{pid}P %{tid}P %{hextid}P", &error, *state);
+        log_format_compile("%P %{pid}P %{tid}P %{hextid}P", false, &error, *state);
     struct request *q = make_request(*state, NULL, &server);
     char line[256];
     bool full;
@@ -174,7 +177,7 @@ static void an_empty_request_has_dashes(void **state)
     struct request *q = apr_pcalloc(*state, sizeof(*q));
     const char *error;
     const struct log_format *format = log_format_compile(
-        "%h %l %u \"%r\" %>s %b %{Referer}i %v %V %U %q|%m %H %R %X %{a}C", &error, *state);
+        "%h %l %u \"%r\" %>s %b %{Referer}i %v %V %U %q|%m %H %R %X %{a}C", false, &error, *state);
     char line[256];
     bool full;
     size_t len;
@@ -186,7 +189,7 @@ static void an_empty_request_has_dashes(void **state)
     line[len] = '\0';
     assert_string_equal(line, "- - - \"-\" 400 - - - - - |- - - X -\n");
     q->pub.user = "";
-    format = log_format_compile("%u %X", &error, *state);
+    format = log_format_compile("%u %X", false, &error, *state);
     q->failed = false;
     len = log_format_write(format, q, 0, line, sizeof(line), &full);
     line[len] = '\0';
@@ -224,7 +227,9 @@ static int error_fd(const struct http_case *http, int host)
 {
     for (const ins_server *s = http->main_server; s; s = s->next) {
         if (host-- == 0) {
-            return http_server_conf(s)->error_log_fd;
+            const struct log_sink *sink = http_server_conf(s)->error_log_sink;
+
+            return sink ? sink->fd : -1;
         }
     }
     fail_msg("no such host");
@@ -292,7 +297,7 @@ static void only_whole_lines_are_written(void **state)
     assert_int_equal(count, LINES);
 }
 
-static void a_line_longer_than_the_buffer_is_cut(void **state)
+static void values_of_a_line_longer_than_the_buffer_are_cut(void **state)
 {
     struct log_set *logs = make_logs(*state);
     struct http_case http = http_good(*state, "CustomLog a \"%U\"\n", NULL, NULL, logs);
@@ -309,8 +314,77 @@ static void a_line_longer_than_the_buffer_is_cut(void **state)
     access_log_request(q, 0);
     access_log_flush(http.app);
     text = content(logs, 0, *state);
-    assert_int_equal(strlen(text), 2 + 65536 + 2);
-    assert_string_equal(text + 2 + 65535, "\n/\n");
+    assert_int_equal(strlen(text), 2 + 16384 + 4 + 2);
+    assert_string_equal(text + 2 + 16384, "...\n/\n");
+}
+
+static void json_lines_are_json_whatever_a_client_sends(void **state)
+{
+    struct log_set *logs = make_logs(*state);
+    struct http_case http = http_good(
+        *state,
+        "LogFormat escape=json \"{\\\"u\\\":\\\"%U\\\",\\\"r\\\":\\\"%{Referer}i\\\",\\\"b\\\":%b}\" mine\n"
+        "CustomLog a mine\nCustomLog b json\n",
+        NULL, NULL, logs);
+    struct request *q = make_request(*state, http.app, http.main_server);
+
+    http.app->generation = 7;
+    http.app->worker = 2;
+    access_log_request(q, q->pub.request_time + 1500);
+    access_log_flush(http.app);
+    assert_string_equal(content(logs, 0, *state),
+                        "{\"u\":\"/a b\\\"\\\\\\ufffd\\u0001\\n\\u007f\",\"r\":\"\",\"b\":0}\n");
+    assert_string_equal(
+        content(logs, 1, *state),
+        apr_psprintf(
+            *state,
+            "{\"time\":\"2023-11-14T22:13:20.123456Z\",\"client\":\"198.51.100.9\",\"user\":\"\","
+            "\"host\":\"www.example.com\",\"method\":\"GET\","
+            "\"uri\":\"/a b\\\"\\\\\\ufffd\\u0001\\n\\u007f?q=1\",\"protocol\":\"HTTP/1.1\","
+            "\"status\":404,\"bytes\":0,\"duration_us\":1500,\"referer\":\"\","
+            "\"user_agent\":\"curl \\\"7\\\"\",\"tls_protocol\":\"TLSv1.3\",\"tls_cipher\":\"\","
+            "\"request_id\":\"id-1\",\"generation\":7,\"worker\":2,\"pid\":%d}\n",
+            (int)getpid()));
+}
+
+static void a_condition_looks_at_variables_and_notes(void **state)
+{
+    struct log_set *logs = make_logs(*state);
+    struct http_case http = http_good(*state,
+                                      "CustomLog a V%s env=V\nCustomLog a N%s env=n\n"
+                                      "CustomLog a X%s env=x\nCustomLog a !V%s env=!V\n"
+                                      "CustomLog a !X%s env=!x\n",
+                                      NULL, NULL, logs);
+    struct request *q = make_request(*state, http.app, http.main_server);
+
+    access_log_request(q, 0);
+    access_log_flush(http.app);
+    assert_string_equal(content(logs, 0, *state), "V404\nN404\n!X404\n");
+}
+
+static void a_pipe_gets_lines_that_fit_in_one_write(void **state)
+{
+    struct log_set *logs = make_logs(*state);
+    struct http_case http;
+    struct request *q;
+    char *path = apr_pcalloc(*state, 10001), *got = apr_pcalloc(*state, 20001);
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    logs->list[0].fd = ends[1];
+    http = http_good(*state, "LogFormat escape=json \"{\\\"u\\\":\\\"%U\\\"}\" j\nCustomLog a j\n", NULL, NULL, logs);
+    q = make_request(*state, http.app, http.main_server);
+    memset(path, 'x', 10000);
+    q->pub.uri = path;
+    access_log_request(q, 0);
+    q->pub.uri = "/";
+    access_log_request(q, 0);
+    access_log_flush(http.app);
+    assert_true(read(ends[0], got, 20000) > 0);
+    assert_true(strchr(got, '\n') - got < PIPE_BUF);
+    assert_string_equal(strchr(got, '\n') - 5, "...\"}\n{\"u\":\"/\"}\n");
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 
 static const struct {
@@ -319,9 +393,16 @@ static const struct {
     { "CustomLog a combine\n", "1: no LogFormat is called combine; did you mean combined?" },
     { "CustomLog a zzzz\n", "1: no LogFormat is called zzzz\n" },
     { "CustomLog a %Q\n", "1: CustomLog: %Q is unknown" },
-    { "CustomLog a common env=x\n", "1: CustomLog: a condition (env=, expr=) is not available" },
-    { "CustomLog \"|rotate\" common\n", "1: CustomLog: logs through a pipe are not available" },
-    { "ErrorLog syslog:local1\n", "1: ErrorLog: syslog is not available" },
+    { "CustomLog a common \"expr=true\"\n", "1: CustomLog: expr= is not available; let a module" },
+    { "CustomLog a common when=x\n", "1: CustomLog: a condition is env=NAME or env=!NAME" },
+    { "CustomLog a common env=!\n", "1: CustomLog: a name stands behind env=" },
+    { "CustomLog \"| \" common\n", "1: CustomLog: a command stands behind the '|'" },
+    { "ErrorLog syslog:nowhere\n", "1: ErrorLog: nowhere is no syslog facility" },
+    { "ErrorLog \"syslog:user:a b\"\n", "1: ErrorLog: a syslog tag has" },
+    { "LogFormat escape=xml %h x\n", "1: LogFormat: only escape=json is known" },
+    { "LogFormat json %h x\n", "1: LogFormat: it wants [escape=json] FORMAT NICKNAME" },
+    { "RequestIDHeader \"a b\"\n", "1: RequestIDHeader: a b is no name of a header field" },
+    { "RequestIDHeader X-Id maybe\n", "1: RequestIDHeader: only trust may stand behind the name" },
     { "LogFormat \"%{x\" n\n", "1: LogFormat: '}' is missing" },
     { "LogFormat \"%h\"\n", "1: LogFormat" },
 };
@@ -348,7 +429,10 @@ int main(void)
         cmocka_unit_test(an_empty_request_has_dashes),
         cmocka_unit_test(lines_reach_the_logs_of_their_host),
         cmocka_unit_test(only_whole_lines_are_written),
-        cmocka_unit_test(a_line_longer_than_the_buffer_is_cut),
+        cmocka_unit_test(values_of_a_line_longer_than_the_buffer_are_cut),
+        cmocka_unit_test(json_lines_are_json_whatever_a_client_sends),
+        cmocka_unit_test(a_condition_looks_at_variables_and_notes),
+        cmocka_unit_test(a_pipe_gets_lines_that_fit_in_one_write),
         cmocka_unit_test(a_wrong_log_is_named_with_its_line),
     };
 

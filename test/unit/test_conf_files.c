@@ -258,7 +258,7 @@ static void logs_are_opened_once_each(void **state)
                     "}; CustomLog [stderr] [x]; CustomLog [no/such] [x]; CustomLog [pipe] [x]; ",
                     "");
     apr_pool_create(&pool, *state);
-    set = logs_open(result.conf, result.diags, pool);
+    set = logs_open(result.conf, NULL, NULL, result.diags, pool);
     assert_int_equal(set->count, 3);
     assert_int_equal(result.diags->errors, 2);
     assert_int_equal(result.diags->first->stage, DIAG_START);

@@ -202,12 +202,50 @@ static void all_log_files_are_known_once(void **state)
           "<VirtualHost *>\nErrorLog logs/../e.log\nCustomLog /var/b.log x\n"
           "CustomLog logs/a.log y\nErrorLog syslog:daemon\n</VirtualHost>\n"
           "<VirtualHost *>\nErrorLog stderr\n</VirtualHost>\n");
-    static const char *const paths[] = { "/srv/e.log", "/srv/logs/a.log", "/var/b.log", "stderr" };
+    static const char *const keys[] = { "/srv/e.log", "/srv/logs/a.log",     "|x",
+                                        "/var/b.log", "syslog:daemon:instar", "stderr" };
 
     assert_string_equal(p->error_log, "/srv/e.log");
-    assert_int_equal(p->logs->nelts, 4);
-    for (int i = 0; i < 4; i++) {
-        assert_string_equal(APR_ARRAY_IDX(p->logs, i, struct conf_log).path, paths[i]);
+    assert_int_equal(p->logs->nelts, 6);
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(APR_ARRAY_IDX(p->logs, i, struct conf_log).spec.key, keys[i]);
+    }
+}
+
+static void logs_are_named_in_httpds_ways(void **state)
+{
+    static const struct {
+        const char *text, *key; /* NULL: refused */
+        enum log_kind kind;
+    } cases[] = {
+        { "logs/../e.log", "/srv/e.log", LOG_FILE },
+        { "stderr", "stderr", LOG_STDERR },
+        { "|rotate x  y", "|rotate x  y", LOG_COMMAND },
+        { "|| rotate x", "|rotate x", LOG_COMMAND },
+        { "|$rotate >x", "|$rotate >x", LOG_COMMAND },
+        { "|", NULL, LOG_COMMAND },
+        { "||  ", NULL, LOG_COMMAND },
+        { "syslog", "syslog:local7:instar", LOG_SYSLOG },
+        { "syslog:Local0", "syslog:local0:instar", LOG_SYSLOG },
+        { "syslog:user:web-1", "syslog:user:web-1", LOG_SYSLOG },
+        { "syslog::web", "syslog:local7:web", LOG_SYSLOG },
+        { "syslog:none", NULL, LOG_SYSLOG },
+        { "syslog:user:a b", NULL, LOG_SYSLOG },
+        { "syslogs", "/srv/syslogs", LOG_FILE },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct log_spec spec;
+        const char *error = log_spec_read(&spec, "/srv", cases[i].text, *state);
+
+        if (cases[i].key == NULL) {
+            assert_non_null(error);
+            continue;
+        }
+        assert_null(error);
+        assert_string_equal(spec.key, cases[i].key);
+        assert_int_equal(spec.kind, cases[i].kind);
+        assert_true((spec.shell != NULL) == (strchr(cases[i].text, '$') != NULL));
     }
 }
 
@@ -270,6 +308,7 @@ int main(void)
         cmocka_unit_test(modules_have_paths_and_flags),
         cmocka_unit_test(log_levels_are_for_all_and_for_parts),
         cmocka_unit_test(all_log_files_are_known_once),
+        cmocka_unit_test(logs_are_named_in_httpds_ways),
         cmocka_unit_test(applied_nodes_are_marked),
         cmocka_unit_test(command_line_directives_come_last),
         cmocka_unit_test(every_row_can_be_printed),
