@@ -13,7 +13,9 @@
 #include "cli.h"
 #include "detach.h"
 #include "generation/generation.h"
+#include "master/activation.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/signals.h"
 #include "master/verbs.h"
 #include "util/log.h"
@@ -92,6 +94,9 @@ static int show_settings(struct command *c)
 
 static int start(struct command *c)
 {
+    /* Here and not in the master: what was passed on was passed to this process. */
+    notify_take_environment();
+    activation_take_environment();
     return c->master.foreground ? master_run(&c->master, &ops)
                                 : detach_start(&c->cli, &c->master, &ops);
 }

@@ -77,14 +77,17 @@ struct conf_module {
 
 /* host: "*" where none was given, an address without brackets in its shortest
  * form ("192.0.2.7", "::1", "fe80::1%eth0"), a name as written (which the master
- * looks up), or "unix:/PATH". */
+ * looks up), "unix:/PATH", or "systemd:NAME". */
 struct conf_listen {
     const char *host;
-    int port;   /* 0 with unix: */
+    int port;   /* 0 with unix: and systemd: */
     bool https; /* said so, or port 443 and nothing said */
     int backlog;
     const struct conf_node *node;
 };
+
+/* The NAME of systemd:NAME; NULL where it is something else. */
+const char *conf_listen_name(const struct conf_listen *listen);
 
 /* A log that the master opens (ErrorLog, CustomLog), once per key. */
 struct conf_log {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listen [ADDRESS:]PORT [http|https], and unix:PATH: taken apart and brought to one form, so
- * that doubles are found and a reload sees what is the same socket. */
+/* Listen [ADDRESS:]PORT [http|https], unix:PATH and systemd:NAME: taken apart and brought to one
+ * form, so that doubles are found and a reload sees what is the same socket. */
 #include "config/scan.h"
 
 #include <arpa/inet.h>
@@ -11,6 +11,7 @@
 
 #include <apr_strings.h>
 
+static const char passed_on[] = "systemd:";
 static const char *const port_words = "the port must be a number from 1 to 65535";
 
 static const char *parse_port(const char *text, int *port)
@@ -102,6 +103,31 @@ static const char *parse_unix(struct conf_listen *out, const char *path, const s
     return NULL;
 }
 
+const char *conf_listen_name(const struct conf_listen *listen)
+{
+    return strncmp(listen->host, passed_on, sizeof(passed_on) - 1) == 0
+               ? listen->host + sizeof(passed_on) - 1
+               : NULL;
+}
+
+/* As systemd's FileDescriptorName= would take it. */
+static const char *parse_passed(struct conf_listen *out, const char *name, apr_pool_t *pool)
+{
+    if (*name == '\0') {
+        return "a socket's name must follow systemd:";
+    }
+    for (const char *at = name; *at; at++) {
+        if (*at <= ' ' || *at >= 127 || *at == ':') {
+            return "a socket's name has no ':', no spaces and no control characters";
+        }
+    }
+    if (strlen(name) > 255) {
+        return "a socket's name has up to 255 characters";
+    }
+    out->host = apr_pstrcat(pool, passed_on, name, NULL);
+    return NULL;
+}
+
 static const struct conf_node *taken(const struct conf_scan *scan, const char *host, int port)
 {
     return apr_hash_get(scan->listens, apr_psprintf(scan->pool, "%s:%d", host, port),
@@ -140,6 +166,18 @@ static const char *set_protocol(ins_cmd *cmd, struct conf_listen *listen, const 
     return NULL;
 }
 
+static const char *parse_place(struct conf_listen *out, const char *text, const struct conf *conf,
+                               apr_pool_t *pool)
+{
+    if (strncasecmp(text, "unix:", 5) == 0) {
+        return parse_unix(out, text + 5, conf);
+    }
+    if (strncasecmp(text, passed_on, sizeof(passed_on) - 1) == 0) {
+        return parse_passed(out, text + sizeof(passed_on) - 1, pool);
+    }
+    return parse_address(out, text, pool);
+}
+
 const char *set_listen(ins_cmd *cmd, void *conf, int argc, const char *const argv[])
 {
     struct conf_process *process = conf;
@@ -149,8 +187,7 @@ const char *set_listen(ins_cmd *cmd, void *conf, int argc, const char *const arg
     const char *words;
 
     scan->listen_seen = true;
-    words = strncasecmp(argv[0], "unix:", 5) == 0 ? parse_unix(&listen, argv[0] + 5, scan->conf)
-                                                  : parse_address(&listen, argv[0], cmd->pool);
+    words = parse_place(&listen, argv[0], scan->conf, cmd->pool);
     if (!words) {
         words = set_protocol(cmd, &listen, argc > 1 ? argv[1] : NULL);
     }

@@ -151,6 +151,42 @@ bool address_is_wildcard(const struct listener *l)
     return false;
 }
 
+bool address_is_other_wildcard(const struct listener *a, const struct listener *b)
+{
+    return a->addr.ss_family != b->addr.ss_family && port_of(a) == port_of(b) &&
+           address_is_wildcard(a) && address_is_wildcard(b);
+}
+
+static void set_unix_name(struct listener *l)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)&l->addr;
+    size_t length = l->addr_len > offsetof(struct sockaddr_un, sun_path)
+                        ? l->addr_len - offsetof(struct sockaddr_un, sun_path)
+                        : 0;
+
+    if (length > 1 && un->sun_path[0] == '\0') {
+        (void)snprintf(l->name, sizeof(l->name), "unix:@%.*s", (int)length - 1, un->sun_path + 1);
+    }
+    else {
+        (void)snprintf(l->name, sizeof(l->name), "unix:%.*s", (int)length, un->sun_path);
+    }
+}
+
+bool address_describe(struct listener *l)
+{
+    switch (l->addr.ss_family) {
+    case AF_INET:
+    case AF_INET6:
+        set_name(l);
+        return true;
+    case AF_UNIX:
+        set_unix_name(l);
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool addresses_collide(const struct listener *a, const struct listener *b)
 {
     return a->addr.ss_family == b->addr.ss_family && a->addr.ss_family != AF_UNIX &&

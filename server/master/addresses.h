@@ -15,6 +15,10 @@ int addresses_resolve(const char *host, int port, struct listener out[ADDRESSES_
                       const char **why);
 bool addresses_equal(const struct listener *a, const struct listener *b);
 bool address_is_wildcard(const struct listener *l);
+/* 0.0.0.0 and [::] of one port. */
+bool address_is_other_wildcard(const struct listener *a, const struct listener *b);
+/* Fills in the name that belongs to addr; false where the family is none of ours. */
+bool address_describe(struct listener *l);
 /* Same family and port, and a's address is any address: what comes to b would
  * come to a if b were closed. */
 bool address_covers(const struct listener *a, const struct listener *b);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "master/activation.h"
 #include "master/addresses.h"
 
 enum { RETRY_NS = 20 * 1000 * 1000 };
@@ -166,6 +167,10 @@ void listener_close(struct bound *b)
     const struct sockaddr_un *un = (const struct sockaddr_un *)&b->listener.addr;
     struct stat st;
 
+    if (activation_owns(b->listener.fd)) {
+        b->listener.fd = -1;
+        return;
+    }
     if (b->listener.addr.ss_family == AF_UNIX && lstat(un->sun_path, &st) == 0 &&
         st.st_dev == b->dev && st.st_ino == b->inode) {
         (void)unlink(un->sun_path);

@@ -14,6 +14,7 @@
 #include <apr_strings.h>
 
 #include "config/conf.h"
+#include "master/activation.h"
 #include "master/addresses.h"
 #include "master/listener_open.h"
 #include "util/check.h"
@@ -83,6 +84,25 @@ static struct bound *make(struct master *m, const struct listener *l, const char
     return b;
 }
 
+/* One that the service manager opened. Its protocol and backlog are for whoever uses it. */
+static struct bound *use_activated(struct master *m, const struct activated *a)
+{
+    struct bound *b;
+
+    for (b = m->bound; b != NULL; b = b->next) {
+        if (!b->dead && b->listener.fd == a->listener.fd) {
+            return b;
+        }
+    }
+    b = calloc(1, sizeof(*b));
+    INS_CHECK(b != NULL);
+    b->listener = a->listener;
+    b->listener.id = ++m->last_listener;
+    b->next = m->bound;
+    m->bound = b;
+    return b;
+}
+
 static void take(struct listing *g, struct bound *b, const struct listener *like,
                  const struct conf_node *node)
 {
@@ -113,6 +133,7 @@ static bool is_missing_family(int error)
 static void take_address(struct listing *g, const struct listener *l,
                          const struct conf_listen *listen, bool optional)
 {
+    const struct activated *activated;
     const char *step;
     struct bound *b;
     int twin = already_taken(g, l), error = 0;
@@ -131,9 +152,13 @@ static void take_address(struct listing *g, const struct listener *l,
                     "more than %d listening sockets", LISTENERS_MAX);
         return;
     }
-    b = find(g->m, l);
+    activated = activation_find(l);
+    b = activated != NULL ? use_activated(g->m, activated) : find(g->m, l);
     if (b == NULL) {
         b = make(g->m, l, &step, &error);
+    }
+    else if (already_taken(g, &b->listener) >= 0) {
+        return; /* one socket for both families */
     }
     if (b != NULL) {
         take(g, b, l, listen->node);
@@ -144,11 +169,38 @@ static void take_address(struct listing *g, const struct listener *l,
     }
 }
 
+static void take_named(struct listing *g, const struct conf_listen *listen, const char *name)
+{
+    const struct activated *a;
+    int i = 0, count = 0;
+
+    while ((a = activation_named(name, &i)) != NULL) {
+        struct listener like = a->listener;
+
+        like.https = listen->https;
+        like.backlog = listen->backlog;
+        take_address(g, &like, listen, false);
+        count++;
+    }
+    if (count == 0) {
+        conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0,
+                    "no socket named \"%s\" was passed on (%d were; see LISTEN_FDNAMES, "
+                    "FileDescriptorName= in a .socket unit)",
+                    name, activation_count());
+    }
+}
+
 static void take_listen(struct listing *g, const struct conf_listen *listen)
 {
     struct listener found[ADDRESSES_MAX];
-    const char *why;
-    int count = addresses_resolve(listen->host, listen->port, found, &why);
+    const char *why, *name = conf_listen_name(listen);
+    int count;
+
+    if (name != NULL) {
+        take_named(g, listen, name);
+        return;
+    }
+    count = addresses_resolve(listen->host, listen->port, found, &why);
 
     if (count <= 0) {
         conf_report(g->diags, DIAG_START, DIAG_ERROR, listen->node, 0, "%s: %s", listen->host,
@@ -181,6 +233,33 @@ static void keep_covered(struct listing *g, const struct manifest *before)
     }
 }
 
+static bool is_used(const struct listing *g, const struct activated *a)
+{
+    for (int i = 0; i < g->count; i++) {
+        if (g->bound[i]->listener.fd == a->listener.fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its clients connect, and wait for nobody. */
+static void warn_of_unused(struct listing *g)
+{
+    for (int i = 0; i < activation_count(); i++) {
+        const struct activated *a = activation_at(i);
+
+        if (!is_used(g, a)) {
+            log_warning("INS01333", "%s (\"%s\") was passed on, but no Listen names it",
+                        a->listener.name, a->name);
+            diags_add(g->diags, DIAG_START, DIAG_WARNING, NULL, 0, 0,
+                      "%s (\"%s\") was passed on by the service manager, but no Listen names it: "
+                      "nobody accepts there",
+                      a->listener.name, a->name);
+        }
+    }
+}
+
 static void store(const struct listing *g)
 {
     struct manifest *manifest = g->manifest;
@@ -208,6 +287,7 @@ bool listeners_open(struct master *m, struct manifest *manifest, const struct ma
     if (before != NULL) {
         keep_covered(g, before);
     }
+    warn_of_unused(g);
     store(g);
     free(g);
     m->retry_bind = false;

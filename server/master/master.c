@@ -26,6 +26,7 @@
 #include "master/log_commands.h"
 #include "master/manifest.h"
 #include "master/memory.h"
+#include "master/notify.h"
 #include "master/numbers.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
@@ -288,6 +289,7 @@ static int prepare(struct master *m)
 
 static void wait_for_first(struct master *m)
 {
+    notify_open(m);
     reload_first(m);
     while (m->last_reload == NULL && !stop_is_complete(m)) {
         loop_turn(m, &m->loop);

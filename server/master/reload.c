@@ -26,6 +26,7 @@
 #include "master/listeners.h"
 #include "master/manifest.h"
 #include "master/memory.h"
+#include "master/notify.h"
 #include "master/report.h"
 #include "master/rollback.h"
 #include "master/stop.h"
@@ -153,6 +154,7 @@ static void job_end(struct master *m, bool ok)
         return;
     }
     outcome = job->outcome;
+    notify_outcome(m, job->kind, outcome);
     keep_outcome(m, job);
     answer_clients(m, job, outcome);
     job_destroy(m, job);
@@ -414,6 +416,7 @@ static void step_first(struct master *m, struct job *job)
 static void run(struct master *m, struct job *job)
 {
     m->job = job;
+    notify_job(m, job);
     switch (job->kind) {
     case JOB_START:
         step_first(m, job);

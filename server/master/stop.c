@@ -6,6 +6,7 @@
 #include "ipc/ipc.h"
 #include "master/drain.h"
 #include "master/generations.h"
+#include "master/notify.h"
 #include "master/reload.h"
 #include "master/switch.h"
 #include "util/log.h"
@@ -41,6 +42,7 @@ void stop_now(struct master *m)
     }
     log_notice("INS01113", "stopping now");
     m->phase = PHASE_STOPPING;
+    notify_stopping(m);
     reload_abandon(m, "the server was stopped");
     for (gen = m->generations; gen != NULL; gen = next) {
         next = gen->next;
@@ -67,6 +69,7 @@ void stop_gracefully(struct master *m)
     }
     log_notice("INS01114", "stopping gracefully");
     m->phase = PHASE_DRAINING;
+    notify_stopping(m);
     reload_abandon(m, "the server was stopped");
     m->need_successor = false;
     if (gen != NULL) {
