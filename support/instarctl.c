@@ -12,39 +12,8 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
-#include "cli.h"
+#include "ctl.h"
 #include "master/verbs.h"
-
-struct request {
-    struct cli cli;
-    const char *verb;
-    const char *number;            /* rollback's; NULL not given */
-    apr_array_header_t *passed_on; /* const char *: -f, -d, -D, -c as given */
-};
-
-static int usage(int code)
-{
-    (void)fputs("Usage: instarctl [-d directory] [-f file] [-D name] [-c \"directive\"] [--json]\n"
-                "       start|stop|restart|graceful|graceful-stop|configtest|status|generations|\n"
-                "       reopen|rollback [generation]|rotate-ticket-keys\n"
-                "  start          start the server; returns when it answers\n"
-                "  stop           stop it now; returns when it is gone\n"
-                "  restart        reload, and cut what the old code is still doing\n"
-                "  graceful       reload; says how that went\n"
-                "  graceful-stop  finish what is in flight, then stop\n"
-                "  configtest     check the configuration and try the modules\n"
-                "  status         generations, counters and the last reload\n"
-                "  generations    what lives, and what became of the last ones\n"
-                "  reopen         open the log files anew; returns when nobody writes to the old ones\n"
-                "  rollback       serve again what served before this, or what that generation\n"
-                "                 served\n"
-                "  rotate-ticket-keys\n"
-                "                 TLS session ticket keys: the next one, now\n"
-                "Exit status: 0 done, 1 refused or failed, 2 usage, 3 not running,\n"
-                "             4 already running\n",
-                code == VERB_DONE ? stdout : stderr);
-    return code;
-}
 
 /* ---- The server binary ------------------------------------------------- */
 
@@ -102,11 +71,22 @@ static int do_ask(struct request *r, const struct whereabouts *w)
     return cli_ask(&r->cli, w, r->verb);
 }
 
+static bool is_number(const char *text)
+{
+    return *text >= '1' && *text <= '9' && strlen(text) < 20 &&
+           text[strspn(text, "0123456789")] == '\0';
+}
+
 static int do_rollback(struct request *r, const struct whereabouts *w)
 {
-    return cli_ask(&r->cli, w,
-                   r->number != NULL ? apr_pstrcat(r->cli.pool, "rollback ", r->number, NULL)
-                                     : "rollback");
+    if (r->operand_count == 0) {
+        return cli_ask(&r->cli, w, "rollback");
+    }
+    if (!is_number(r->operands[0])) {
+        (void)fprintf(stderr, "instarctl: \"%s\" is no generation's number\n", r->operands[0]);
+        return VERB_USAGE;
+    }
+    return cli_ask(&r->cli, w, apr_pstrcat(r->cli.pool, "rollback ", r->operands[0], NULL));
 }
 
 static int do_stop(struct request *r, const struct whereabouts *w)
@@ -129,31 +109,66 @@ static int do_configtest(struct request *r, const struct whereabouts *w)
     return cli_print(&r->cli, answer.code, answer.text);
 }
 
-static const struct {
+struct verb {
     const char *name;
     int (*act)(struct request *r, const struct whereabouts *w);
     bool needs_server;
-} verbs[] = {
-    { "start", do_start, false },
-    { "stop", do_stop, true },
-    { "restart", do_ask, true },
-    { "graceful", do_ask, true },
-    { "graceful-stop", do_ask, true },
-    { "reopen", do_ask, true },
-    { "rollback", do_rollback, true },
-    { "configtest", do_configtest, false },
-    { "status", do_ask, true },
-    { "generations", do_ask, true },
-    { "rotate-ticket-keys", do_ask, true },
+    int operands; /* at most */
+    const char *syntax, *help;
 };
+
+static const struct verb verbs[] = {
+    { "start", do_start, false, 0, "", "start the server; returns when it answers" },
+    { "stop", do_stop, true, 0, "", "stop it now; returns when it is gone" },
+    { "restart", do_ask, true, 0, "", "reload, and cut what the old code is still doing" },
+    { "graceful", do_ask, true, 0, "", "reload; says how that went" },
+    { "graceful-stop", do_ask, true, 0, "", "finish what is in flight, then stop" },
+    { "configtest", do_configtest, false, 0, "", "check the configuration and try the modules" },
+    { "status", do_ask, true, 0, "", "generations, workers, counters and the last reload" },
+    { "generations", do_ask, true, 0, "", "what lives, and what became of the last ones" },
+    { "rollback", do_rollback, true, 1, "[generation]",
+      "serve again what served before this, or what that generation served" },
+    { "reopen", do_ask, true, 0, "",
+      "open the log files anew; returns when nobody writes to the old ones" },
+    { "top", do_top, true, 0, "[-n N] [-i SECONDS]", "a live view; N samples as plain lines" },
+    { "tail", do_tail, true, 1, "[error|access|PATH] [-n N]", "follow the logs, over reloads" },
+    { "logs", do_ask, true, 0, "", "the log files of the serving configuration" },
+    { "rotate-ticket-keys", do_ask, true, 0, "", "TLS session ticket keys: the next one, now" },
+};
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static int usage(int code)
+{
+    FILE *out = code == VERB_DONE ? stdout : stderr;
+
+    (void)fputs("Usage: instarctl [-d directory] [-f file] [-D name] [-c \"directive\"] [--json]"
+                " verb\n",
+                out);
+    for (size_t i = 0; i < VERBS; i++) {
+        if (verbs[i].syntax[0]) {
+            (void)fprintf(out, "  %s %s\n%21s%s\n", verbs[i].name, verbs[i].syntax, "",
+                          verbs[i].help);
+        }
+        else {
+            (void)fprintf(out, "  %-18s %s\n", verbs[i].name, verbs[i].help);
+        }
+    }
+    (void)fputs("Exit status: 0 done, 1 refused or failed, 2 usage, 3 not running,\n"
+                "             4 already running\n",
+                out);
+    return code;
+}
 
 static int run_verb(struct request *r)
 {
     struct whereabouts w;
 
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+    for (size_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, r->verb) != 0) {
             continue;
+        }
+        if (r->operand_count > verbs[i].operands) {
+            return usage(VERB_USAGE);
         }
         whereabouts_find(&w, &r->cli.conf, r->cli.pool);
         if (verbs[i].needs_server && w.pid == 0) {
@@ -168,12 +183,31 @@ static int run_verb(struct request *r)
 
 /* ---- Options ----------------------------------------------------------- */
 
-enum { OPTION_JSON = 256, OPTION_VERSION };
+enum { OPTION_JSON = 256, OPTION_VERSION, OPTION_METHOD, OPTION_HOST };
 
 static const struct option long_options[] = { { "json", no_argument, NULL, OPTION_JSON },
+                                              { "method", required_argument, NULL, OPTION_METHOD },
+                                              { "host", required_argument, NULL, OPTION_HOST },
                                               { "help", no_argument, NULL, 'h' },
                                               { "version", no_argument, NULL, OPTION_VERSION },
                                               { NULL, 0, NULL, 0 } };
+
+static bool take_count(struct request *r, const char *arg)
+{
+    char *end;
+    long count = strtol(arg, &end, 10);
+
+    r->count = (int)count;
+    return end != arg && *end == '\0' && count >= 0 && count <= INT_MAX;
+}
+
+static bool take_interval(struct request *r, const char *arg)
+{
+    char *end;
+
+    r->interval = strtod(arg, &end);
+    return end != arg && *end == '\0' && r->interval >= 0.01 && r->interval <= 3600;
+}
 
 /* -1: go on; else the exit code. */
 static int take_option(struct request *r, int option, const char *arg)
@@ -182,6 +216,16 @@ static int take_option(struct request *r, int option, const char *arg)
     case OPTION_JSON:
         r->cli.json = true;
         return -1;
+    case OPTION_METHOD:
+        r->method = arg;
+        return -1;
+    case OPTION_HOST:
+        r->host = arg;
+        return -1;
+    case 'n':
+        return take_count(r, arg) ? -1 : usage(VERB_USAGE);
+    case 'i':
+        return take_interval(r, arg) ? -1 : usage(VERB_USAGE);
     case 'h':
         return usage(VERB_DONE);
     case 'v':
@@ -198,35 +242,24 @@ static int take_option(struct request *r, int option, const char *arg)
     }
 }
 
-static bool is_number(const char *text)
-{
-    return *text >= '1' && *text <= '9' && strlen(text) < 20 &&
-           text[strspn(text, "0123456789")] == '\0';
-}
-
 static int take_options(struct request *r, int argc, char **argv)
 {
     int option, code;
 
     /* getopt_long() moves the verb behind the options, wherever it stood. */
-    while ((option = getopt_long(argc, argv, "d:f:D:c:hv", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "d:f:D:c:n:i:hv", long_options, NULL)) != -1) {
         code = take_option(r, option, optarg);
         if (code >= 0) {
             return code;
         }
     }
-    if (optind == argc) {
+    if (optind >= argc) {
         return usage(VERB_USAGE);
     }
-    r->verb = argv[optind++];
-    if (optind < argc && strcmp(r->verb, "rollback") == 0) {
-        r->number = argv[optind++];
-        if (!is_number(r->number)) {
-            (void)fprintf(stderr, "instarctl: \"%s\" is no generation's number\n", r->number);
-            return VERB_USAGE;
-        }
-    }
-    return optind == argc ? -1 : usage(VERB_USAGE);
+    r->verb = argv[optind];
+    r->operands = argv + optind + 1;
+    r->operand_count = argc - optind - 1;
+    return -1;
 }
 
 int main(int argc, char **argv)
@@ -241,6 +274,8 @@ int main(int argc, char **argv)
     memset(&r, 0, sizeof(r));
     cli_init(&r.cli, pool);
     r.cli.words = true;
+    r.count = -1;
+    r.interval = 1;
     r.passed_on = apr_array_make(pool, 8, sizeof(const char *));
     code = take_options(&r, argc, argv);
     return code >= 0 ? code : run_verb(&r);

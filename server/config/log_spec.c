@@ -18,10 +18,10 @@ static const struct {
     const char *name;
     int number;
 } facilities[] = {
-    { "kern", 0 },    { "user", 1 },    { "mail", 2 },    { "daemon", 3 },  { "auth", 4 },
-    { "syslog", 5 },  { "lpr", 6 },     { "news", 7 },    { "uucp", 8 },    { "cron", 9 },
-    { "authpriv", 10 }, { "ftp", 11 },  { "local0", 16 }, { "local1", 17 }, { "local2", 18 },
-    { "local3", 19 }, { "local4", 20 }, { "local5", 21 }, { "local6", 22 }, { "local7", 23 },
+    { "kern", 0 },      { "user", 1 },    { "mail", 2 },    { "daemon", 3 },  { "auth", 4 },
+    { "syslog", 5 },    { "lpr", 6 },     { "news", 7 },    { "uucp", 8 },    { "cron", 9 },
+    { "authpriv", 10 }, { "ftp", 11 },    { "local0", 16 }, { "local1", 17 }, { "local2", 18 },
+    { "local3", 19 },   { "local4", 20 }, { "local5", 21 }, { "local6", 22 }, { "local7", 23 },
 };
 enum { FACILITIES = sizeof(facilities) / sizeof(facilities[0]) };
 
@@ -77,8 +77,8 @@ static const char *read_syslog(struct log_spec *spec, const char *text, apr_pool
 {
     size_t len = *text == ':' ? strcspn(text + 1, ":") : 0;
     const char *tag = *text == ':' && text[1 + len] == ':' ? text + len + 2 : "";
-    const char *error = len > 0 ? read_facility(spec, text + 1, len, pool)
-                                : read_facility(spec, "local7", 6, pool);
+    const char *error =
+        len > 0 ? read_facility(spec, text + 1, len, pool) : read_facility(spec, "local7", 6, pool);
 
     if (error) {
         return error;

@@ -38,9 +38,9 @@ int logs_open_file(const char *path)
 {
     int fd = open_regular(path);
 
-    return fd >= 0
-               ? fd
-               : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+    return fd >= 0 ? fd
+                   : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                          0644);
 }
 
 /* A pipe is opened as one of our own: what reads the server's output must not be able to stop it,

@@ -118,8 +118,7 @@ static void finish_logs(struct conf_scan *scan)
             main_log = node;
         }
     }
-    process->error_log =
-        main_log ? add_log(scan, seen, main_log->argv[0], main_log) : NULL;
+    process->error_log = main_log ? add_log(scan, seen, main_log->argv[0], main_log) : NULL;
     if (process->error_log == NULL) {
         process->error_log = add_log(scan, seen, DEFAULT_ERROR_LOG, NULL);
     }

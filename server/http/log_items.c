@@ -337,11 +337,19 @@ static const struct word {
     log_item_fn write; /* NULL: the letter's */
     int choice;
 } words[] = {
-    { "a", "c", NULL, 'c' },     { "h", "c", NULL, 'c' },          { "p", "canonical", NULL, 0 },
-    { "p", "local", NULL, 'l' }, { "p", "remote", NULL, 'r' },     { "P", "pid", NULL, 0 },
-    { "P", "generation", generation, 0 }, { "P", "worker", worker, 0 },
-    { "P", "tid", NULL, 't' },   { "P", "hextid", thread_hex, 0 }, { "T", "us", NULL, 1 },
-    { "T", "ms", NULL, 1000 },   { "T", "s", NULL, 1000000 },
+    { "a", "c", NULL, 'c' },
+    { "h", "c", NULL, 'c' },
+    { "p", "canonical", NULL, 0 },
+    { "p", "local", NULL, 'l' },
+    { "p", "remote", NULL, 'r' },
+    { "P", "pid", NULL, 0 },
+    { "P", "generation", generation, 0 },
+    { "P", "worker", worker, 0 },
+    { "P", "tid", NULL, 't' },
+    { "P", "hextid", thread_hex, 0 },
+    { "T", "us", NULL, 1 },
+    { "T", "ms", NULL, 1000 },
+    { "T", "s", NULL, 1000000 },
 };
 
 static const char *choose_word(struct log_item *item, const char *letter, apr_pool_t *pool)

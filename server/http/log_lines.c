@@ -17,8 +17,8 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024,
-    RETRY_FULL_MS = 5,      /* a pipe's reader is a process that is running */
-    RETRY_FAILED_MS = 100,  /* a disk, a syslog that is down */
+    RETRY_FULL_MS = 5,     /* a pipe's reader is a process that is running */
+    RETRY_FAILED_MS = 100, /* a disk, a syslog that is down */
     SEVERITY_INFO = 6
 };
 

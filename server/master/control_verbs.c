@@ -12,6 +12,7 @@
 #include "master/reopen.h"
 #include "master/report.h"
 #include "master/rollback.h"
+#include "master/sample.h"
 #include "master/stop.h"
 #include "master/tickets.h"
 #include "master/verbs.h"
@@ -44,6 +45,18 @@ static void do_generations(struct master *m, struct control_client *client, cons
 {
     (void)r;
     reply_words(m, client, generations_text, generations_json);
+}
+
+static void do_sample(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reply_words(m, client, sample_text, sample_text);
+}
+
+static void do_logs(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    reply_words(m, client, logs_text, logs_json);
 }
 
 static void do_graceful(struct master *m, struct control_client *client, const struct request *r)
@@ -111,6 +124,8 @@ static const struct {
 } verbs[] = {
     { "status", do_status },
     { "generations", do_generations },
+    { "sample", do_sample },
+    { "logs", do_logs },
     { "graceful", do_graceful },
     { "restart", do_restart },
     { "rollback", do_rollback },

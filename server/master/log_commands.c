@@ -91,7 +91,7 @@ static int run_argv(struct log_command *c, char *const argv[])
     if (pipe2(said, O_CLOEXEC) != 0) {
         return errno;
     }
-    pid = fork_role("instar: log command", (const int[]) { c->read_fd, said[1], log }, 3, true);
+    pid = fork_role("instar: log command", (const int[]){ c->read_fd, said[1], log }, 3, true);
     if (pid == 0) {
         error = become(c, argv, log);
         (void)!write(said[1], &error, sizeof(error));

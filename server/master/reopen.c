@@ -28,7 +28,7 @@ struct reopen {
     uint64_t number;
     apr_hash_t *files; /* key -> int *: the new descriptor */
     int count;
-    apr_array_header_t *problems; /* const char * */
+    apr_array_header_t *problems;   /* const char * */
     struct control_client *clients; /* by next_waiting */
     struct control_client *later;   /* those who asked while this one was on its way */
     struct timer timer;
@@ -312,9 +312,8 @@ void reopen_check(struct master *m)
         return;
     }
     if (left > 0) {
-        APR_ARRAY_PUSH(r->problems, const char *) =
-            apr_psprintf(r->pool, "%d processes may still write to the old files (%s is one)", left,
-                         who);
+        APR_ARRAY_PUSH(r->problems, const char *) = apr_psprintf(
+            r->pool, "%d processes may still write to the old files (%s is one)", left, who);
     }
     end(m);
 }

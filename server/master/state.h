@@ -79,10 +79,10 @@ struct worker_pair {
     uint32_t index;
     pid_t pid;
     struct source source;
-    bool asked;  /* to stop accepting, without an answer yet */
+    bool asked;        /* to stop accepting, without an answer yet */
     int reopen_sent;   /* of its generation's logs */
     uint64_t reopened; /* the number of the last reopen it has done */
-    bool moving; /* told to drain, has not said yet that what was idle has moved */
+    bool moving;       /* told to drain, has not said yet that what was idle has moved */
 };
 
 enum gen_life { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };
@@ -98,7 +98,7 @@ struct generation {
     pid_t pid;                  /* also its process group's id, workers included */
     int reopen_sent;            /* as a worker's, of its own process */
     uint64_t reopened;
-    bool alive;                 /* not reaped yet */
+    bool alive; /* not reaped yet */
     bool ready;
     bool hand_over; /* draining: connections may move */
     struct worker_pair *workers;

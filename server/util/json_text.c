@@ -8,7 +8,8 @@
 
 enum { ESCAPE_MAX = 6 };
 
-/* The escape of the character at text, which has n bytes (0: it is none); 0: it stands for itself. */
+/* The escape of the character at text, which has n bytes (0: it is none); 0: it stands for itself.
+ */
 static size_t escape(char out[ESCAPE_MAX], const char *text, size_t n)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";

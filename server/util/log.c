@@ -18,7 +18,13 @@
 
 #define LOG_PART "util"
 
-enum { LINE_MAX_BYTES = 8192, PARTS_MAX = 256, PART_NAME = 64, TRACE_LEVELS = 8, NAME_BYTES = 4096 };
+enum {
+    LINE_MAX_BYTES = 8192,
+    PARTS_MAX = 256,
+    PART_NAME = 64,
+    TRACE_LEVELS = 8,
+    NAME_BYTES = 4096
+};
 
 static const char *const level_names[] = { "emerg",  "alert", "crit",  "error", "warn",
                                            "notice", "info",  "debug", "trace1" };
@@ -355,8 +361,8 @@ static void add_json_string(struct line *line, const char *name, const char *tex
 static void add_json(struct line *line, const struct facts *f, const char *words, size_t len)
 {
     add_json_time(line);
-    add(line, ",\"level\":\"%s\",\"pid\":%ld,\"tid\":%ld", log_level_name(f->level),
-        (long)getpid(), (long)gettid());
+    add(line, ",\"level\":\"%s\",\"pid\":%ld,\"tid\":%ld", log_level_name(f->level), (long)getpid(),
+        (long)gettid());
     add_json_string(line, "part", f->part, (size_t)f->part_len);
     if (f->about.id) {
         add_json_string(line, "request_id", f->about.id, strnlen(f->about.id, 128));
@@ -422,8 +428,8 @@ static void put_recovered(struct log_sink *sink, uint64_t lost)
 {
     struct facts f = { .tag = "INS02201", .part = LOG_PART, .part_len = 4, .level = INS_WARNING };
     char words[128];
-    int n = snprintf(words, sizeof(words), "%" PRIu64 " lines of this process were lost; they are written again",
-                     lost);
+    int n = snprintf(words, sizeof(words),
+                     "%" PRIu64 " lines of this process were lost; they are written again", lost);
 
     put(sink, &f, words, n > 0 ? (size_t)n : 0);
 }

@@ -273,9 +273,9 @@ static size_t syslog_head(const struct log_sink *sink, int severity, char *out, 
     if (!localtime_r(&now, &tm) || strftime(when, sizeof(when), "%b %e %T", &tm) == 0) {
         when[0] = '\0';
     }
-    n = snprintf(out, size, "<%d>%s %.32s[%ld]: ",
-                 (sink->syslog.facility << FACILITY_SHIFT) | (severity & 7), when,
-                 sink->syslog.tag, (long)getpid());
+    n = snprintf(out, size,
+                 "<%d>%s %.32s[%ld]: ", (sink->syslog.facility << FACILITY_SHIFT) | (severity & 7),
+                 when, sink->syslog.tag, (long)getpid());
     return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
@@ -283,7 +283,8 @@ static int send_datagram(struct log_sink *sink, const char *head, size_t head_le
                          size_t len)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
-    struct iovec iov[2] = { { (void *)(uintptr_t)head, head_len }, { (void *)(uintptr_t)line, len } };
+    struct iovec iov[2] = { { (void *)(uintptr_t)head, head_len },
+                            { (void *)(uintptr_t)line, len } };
     struct msghdr message = {
         .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = iov, .msg_iovlen = 2
     };

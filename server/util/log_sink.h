@@ -21,10 +21,10 @@
 enum sink_kind { SINK_FILE, SINK_PIPE, SINK_SOCKET, SINK_SYSLOG };
 
 enum {
-    SINK_PIPE_LINE = PIPE_BUF,    /* bytes of a line, newline included, that a pipe takes */
-    SINK_SYSLOG_LINE = 8 * 1024,  /* and a datagram */
+    SINK_PIPE_LINE = PIPE_BUF,   /* bytes of a line, newline included, that a pipe takes */
+    SINK_SYSLOG_LINE = 8 * 1024, /* and a datagram */
     SINK_LOCK_MS = 50,
-    SINK_SAY_MS = 60000           /* how often a loss that goes on is said again */
+    SINK_SAY_MS = 60000 /* how often a loss that goes on is said again */
 };
 
 /* What of syslog's is in a line's head. */
@@ -39,10 +39,10 @@ struct log_sink {
     int fd;           /* the number stays when the file is opened anew: dup3() over it */
     enum sink_kind kind;
     struct sink_syslog syslog;
-    unsigned lock;                 /* which of the shared ones */
-    _Atomic bool torn;             /* the file ends in half a line that could not be cut off */
-    _Atomic uint64_t lost;         /* lines since the trouble began, see sink_lost() */
-    _Atomic int64_t said_at;       /* CLOCK_MONOTONIC, ms */
+    unsigned lock;           /* which of the shared ones */
+    _Atomic bool torn;       /* the file ends in half a line that could not be cut off */
+    _Atomic uint64_t lost;   /* lines since the trouble began, see sink_lost() */
+    _Atomic int64_t said_at; /* CLOCK_MONOTONIC, ms */
 };
 
 /* name must live as long as the sink. The kind is the descriptor's. */

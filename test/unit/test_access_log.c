@@ -134,7 +134,8 @@ static void letters_mean_what_they_mean_to_httpd(void **state)
 
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
         const char *error;
-        const struct log_format *format = log_format_compile(letters[i].format, false, &error, *state);
+        const struct log_format *format =
+            log_format_compile(letters[i].format, false, &error, *state);
         bool full;
         size_t len;
 
@@ -321,11 +322,12 @@ static void values_of_a_line_longer_than_the_buffer_are_cut(void **state)
 static void json_lines_are_json_whatever_a_client_sends(void **state)
 {
     struct log_set *logs = make_logs(*state);
-    struct http_case http = http_good(
-        *state,
-        "LogFormat escape=json \"{\\\"u\\\":\\\"%U\\\",\\\"r\\\":\\\"%{Referer}i\\\",\\\"b\\\":%b}\" mine\n"
-        "CustomLog a mine\nCustomLog b json\n",
-        NULL, NULL, logs);
+    struct http_case http =
+        http_good(*state,
+                  "LogFormat escape=json "
+                  "\"{\\\"u\\\":\\\"%U\\\",\\\"r\\\":\\\"%{Referer}i\\\",\\\"b\\\":%b}\" mine\n"
+                  "CustomLog a mine\nCustomLog b json\n",
+                  NULL, NULL, logs);
     struct request *q = make_request(*state, http.app, http.main_server);
 
     http.app->generation = 7;
@@ -372,7 +374,8 @@ static void a_pipe_gets_lines_that_fit_in_one_write(void **state)
 
     assert_int_equal(pipe(ends), 0);
     logs->list[0].fd = ends[1];
-    http = http_good(*state, "LogFormat escape=json \"{\\\"u\\\":\\\"%U\\\"}\" j\nCustomLog a j\n", NULL, NULL, logs);
+    http = http_good(*state, "LogFormat escape=json \"{\\\"u\\\":\\\"%U\\\"}\" j\nCustomLog a j\n",
+                     NULL, NULL, logs);
     q = make_request(*state, http.app, http.main_server);
     memset(path, 'x', 10000);
     q->pub.uri = path;

@@ -202,7 +202,7 @@ static void all_log_files_are_known_once(void **state)
           "<VirtualHost *>\nErrorLog logs/../e.log\nCustomLog /var/b.log x\n"
           "CustomLog logs/a.log y\nErrorLog syslog:daemon\n</VirtualHost>\n"
           "<VirtualHost *>\nErrorLog stderr\n</VirtualHost>\n");
-    static const char *const keys[] = { "/srv/e.log", "/srv/logs/a.log",     "|x",
+    static const char *const keys[] = { "/srv/e.log", "/srv/logs/a.log",      "|x",
                                         "/var/b.log", "syslog:daemon:instar", "stderr" };
 
     assert_string_equal(p->error_log, "/srv/e.log");
