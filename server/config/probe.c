@@ -6,7 +6,7 @@
 
 #include "config/scan.h"
 
-enum { TIMEOUT_MS = 5000, FIRST_OPTION = 3 };
+enum { TIMEOUT_MS = 5000, FIRST_OPTION = 3, PATH_BYTES = 4096, HOST_BYTES = 255 };
 
 static bool is_token(const char *text)
 {
@@ -35,8 +35,9 @@ static const char *set_option(struct conf_probe *probe, const char *text)
     }
     if (strncasecmp(text, "host=", 5) == 0) {
         probe->host = text + 5;
-        return *probe->host != '\0' && is_plain(probe->host) ? NULL
-                                                             : "host= takes the name of a host";
+        return *probe->host != '\0' && is_plain(probe->host) && strlen(probe->host) <= HOST_BYTES
+                   ? NULL
+                   : "host= takes the name of a host";
     }
     return "must be timeout=TIME or host=NAME";
 }
@@ -54,8 +55,8 @@ const char *set_probe(ins_cmd *cmd, void *conf, int argc, const char *const argv
         return "must be a method such as GET";
     }
     conf_cmd_at(cmd, 1);
-    if (probe.path[0] != '/' || !is_plain(probe.path)) {
-        return "must be a path that begins with '/', without blanks";
+    if (probe.path[0] != '/' || !is_plain(probe.path) || strlen(probe.path) > PATH_BYTES) {
+        return "must be a path that begins with '/', without blanks, of at most 4096 bytes";
     }
     conf_cmd_at(cmd, 2);
     if (!conf_int(argv[2], 100, 599, &status)) {

@@ -37,6 +37,7 @@ static void start_serving(struct minding *m)
         }
     }
     m->state = MIND_SERVING;
+    m->ready_at = minding_now();
     (void)minding_tell_master(m, IPC_GEN_READY, NULL, 0, -1);
 }
 

@@ -68,7 +68,14 @@ static void poke_siblings(const struct minding *m)
     }
 }
 
-static void plan_respawn(struct ward *w)
+/* While the master still counts crashes, the pauses do not grow: what goes on
+ * crashing is to be found out soon. */
+static bool on_probation(const struct minding *m, int64_t now)
+{
+    return now - m->ready_at <= m->launch->conf->process.probation_time;
+}
+
+static void plan_respawn(const struct minding *m, struct ward *w)
 {
     int64_t now = minding_now();
 
@@ -76,7 +83,7 @@ static void plan_respawn(struct ward *w)
         w->back_off = 0;
     }
     w->respawn_at = now + w->back_off;
-    w->back_off = w->back_off ? w->back_off * 2 : BACK_OFF_FIRST_MS;
+    w->back_off = w->back_off && !on_probation(m, now) ? w->back_off * 2 : BACK_OFF_FIRST_MS;
     if (w->back_off > BACK_OFF_MAX_MS) {
         w->back_off = BACK_OFF_MAX_MS;
     }
@@ -125,7 +132,7 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
         return;
     }
     poke_siblings(m);
-    plan_respawn(w);
+    plan_respawn(m, w);
 }
 
 /* All that are dead, strangers too: this process is a subreaper. */
@@ -161,7 +168,7 @@ static void respawn_due(struct minding *m, int64_t now)
         rv = worker_spawn(m, w);
         if (rv != 0) {
             log_error("INS01305", "cannot start worker %u again: %s", w->index, strerror(rv));
-            plan_respawn(w);
+            plan_respawn(m, w);
         }
     }
 }

@@ -72,6 +72,7 @@ struct ipc_peer {
     X(HANDOVER_TO,     1, struct ipc_peer)        /* offer parked connections there */ \
     X(HANDOVER_FROM,   1, struct ipc_peer)        /* adopt what is offered there */ \
     X(LOGS_REOPEN,    -1, struct ipc_variable)    /* to a generation, too: struct ipc_reopen */ \
+    X(PROBE,           1, struct ipc_empty)       /* the socket brings a request of the master's */ \
     /* worker -> master */ \
     X(ACCEPT_STOPPED,  0, struct ipc_switch)      \
     X(LOGS_REOPENED,   0, struct ipc_switch)      \

@@ -8,6 +8,7 @@
 
 #include "config/conf.h"
 #include "master/job.h"
+#include "master/probe.h"
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
 
@@ -58,7 +59,9 @@ static enum diag_stage stage_of(const char *doing)
 
 void job_blame(struct job *job, const struct generation *gen, const char *words)
 {
+    const char *asked = probe_words(job, job->outcome->pool);
     const struct conf_node *node;
+    enum diag_stage stage;
     char doing[SB_DOING] = "";
 
     if (gen->slot != NULL) {
@@ -66,16 +69,21 @@ void job_blame(struct job *job, const struct generation *gen, const char *words)
         memcpy(doing, gen->slot->doing, sizeof(doing) - 1);
         doing[sizeof(doing) - 1] = '\0';
     }
+    stage = stage_of(doing);
     node = blame_module(job->manifest, doing);
-    if (doing[0] != '\0') {
+    if (asked != NULL) {
+        stage = DIAG_PROBE;
+        words = apr_pstrcat(job->outcome->pool, words, " while it was asked for ", asked, NULL);
+    }
+    else if (doing[0] != '\0') {
         words = apr_pstrcat(job->outcome->pool, words, " while ", doing, NULL);
     }
     if (node != NULL) {
-        conf_report(job->outcome->diags, stage_of(doing), DIAG_ERROR, node, -1,
-                    "the new generation %s", words);
+        conf_report(job->outcome->diags, stage, DIAG_ERROR, node, -1, "the new generation %s",
+                    words);
     }
     else {
-        diags_add(job->outcome->diags, stage_of(doing), DIAG_ERROR, NULL, 0, 0,
-                  "the new generation %s", words);
+        diags_add(job->outcome->diags, stage, DIAG_ERROR, NULL, 0, 0, "the new generation %s",
+                  words);
     }
 }

@@ -24,6 +24,7 @@
 #include "master/log_commands.h"
 #include "master/manifest.h"
 #include "master/memory.h"
+#include "master/probation.h"
 #include "master/reload.h"
 #include "master/reopen.h"
 #include "master/successor.h"
@@ -39,16 +40,14 @@ enum { MESSAGES_A_TURN = 64, KEEP_MAX = 1024, APP_TO_TEXT = 16 };
 /* One for all: the master is single-threaded, and 100 KB is much for a stack. */
 static struct ipc_message incoming;
 
-static const enum sb_gen_state board_state[] = { [GEN_STARTING] = SB_STARTING,
-                                                 [GEN_SERVING] = SB_SERVING,
-                                                 [GEN_DRAINING] = SB_DRAINING,
-                                                 [GEN_STOPPING] = SB_DRAINING,
-                                                 [GEN_FAILED] = SB_FAILED };
-static const char *const life_names[] = { [GEN_STARTING] = "starting",
-                                          [GEN_SERVING] = "serving",
-                                          [GEN_DRAINING] = "draining",
-                                          [GEN_STOPPING] = "stopping",
-                                          [GEN_FAILED] = "failed" };
+static const enum sb_gen_state board_state[] = {
+    [GEN_STARTING] = SB_STARTING, [GEN_PROBING] = SB_PROBING,   [GEN_SERVING] = SB_SERVING,
+    [GEN_DRAINING] = SB_DRAINING, [GEN_STOPPING] = SB_DRAINING, [GEN_FAILED] = SB_FAILED
+};
+static const char *const life_names[] = {
+    [GEN_STARTING] = "starting", [GEN_PROBING] = "probing",   [GEN_SERVING] = "serving",
+    [GEN_DRAINING] = "draining", [GEN_STOPPING] = "stopping", [GEN_FAILED] = "failed"
+};
 
 const char *gen_life_name(enum gen_life life)
 {
@@ -229,12 +228,14 @@ static void on_worker_down(struct master *m, struct generation *gen, struct ipc_
 {
     struct ipc_worker_down down;
     struct worker_pair *w;
-    char words[CHILD_WORDS];
+    char words[CHILD_WORDS], who[64];
 
     memcpy(&down, msg->payload, sizeof(down));
     log_info("INS01102", "worker %llu.%u (pid %d) %s", (unsigned long long)gen->number, down.index,
              (int)down.pid, child_words(down.status, words));
     board_worker_down(m, gen, down.status);
+    (void)snprintf(who, sizeof(who), "worker %llu.%u", (unsigned long long)gen->number, down.index);
+    probation_death(m, gen, who, down.status);
     for (w = gen->workers; w != NULL; w = w->next) {
         if (w->index == down.index && w->pid == down.pid) {
             worker_remove(m, w);
@@ -254,7 +255,7 @@ static void on_ready(struct master *m, struct generation *gen, struct ipc_messag
 
 static void on_failed(struct master *m, struct generation *gen, struct ipc_message *msg)
 {
-    if (gen->life == GEN_STARTING) {
+    if (gen->life == GEN_STARTING || gen->life == GEN_PROBING) {
         reload_generation_failed(m, gen, msg->fds[0]);
     }
 }
@@ -318,9 +319,11 @@ void generation_exited(struct master *m, struct generation *gen, int status)
     source_close(&m->loop, &gen->source);
     switch (gen->life) {
     case GEN_STARTING:
+    case GEN_PROBING:
         reload_generation_exited(m, gen, status);
         return; /* buried there */
     case GEN_SERVING:
+        probation_death(m, gen, "its process", status);
         successor_wanted(m, gen, status);
         break;
     default:

@@ -14,6 +14,7 @@
 #include "config/conf.h"
 #include "master/control.h"
 #include "master/manifest.h"
+#include "master/probe.h"
 #include "master/reload.h"
 #include "master/scratch.h"
 #include "util/check.h"
@@ -25,8 +26,9 @@
 const char *job_step_name(enum job_step step)
 {
     static const char *const names[] = {
-        [STEP_QUEUED] = "queued",     [STEP_BUILDING] = "building",   [STEP_WAITING] = "waiting",
-        [STEP_STARTING] = "starting", [STEP_SWITCHING] = "switching", [STEP_MOVING] = "moving"
+        [STEP_QUEUED] = "queued",     [STEP_BUILDING] = "building", [STEP_WAITING] = "waiting",
+        [STEP_STARTING] = "starting", [STEP_PROBING] = "probing",   [STEP_SWITCHING] = "switching",
+        [STEP_MOVING] = "moving"
     };
 
     return names[step];
@@ -64,6 +66,7 @@ static void stop_builder(struct master *m, struct job *job)
 void job_destroy(struct master *m, struct job *job)
 {
     stop_builder(m, job);
+    probe_end(m, job);
     timer_clear(&m->loop, &job->timer);
     manifest_drop(m, job->manifest);
     outcome_destroy(job->outcome);

@@ -2,7 +2,7 @@
 /*
  * The reload state machine:
  *
- *   queued -> building -> waiting -> starting -> switching -> moving -> done
+ *   queued -> building -> waiting -> starting -> probing -> switching -> moving -> done
  *
  * Each step ends in the next one or in job_end(); until the switch is done the
  * old generation has noticed nothing, so that failing is the same everywhere:
@@ -27,6 +27,8 @@
 #include "master/manifest.h"
 #include "master/memory.h"
 #include "master/notify.h"
+#include "master/probation.h"
+#include "master/probe.h"
 #include "master/report.h"
 #include "master/rollback.h"
 #include "master/stop.h"
@@ -61,7 +63,7 @@ static void drop_generation(struct master *m, struct job *job)
     struct generation *gen = job->gen;
 
     job->gen = NULL;
-    if (gen != NULL && gen->life == GEN_STARTING) {
+    if (gen != NULL && (gen->life == GEN_STARTING || gen->life == GEN_PROBING)) {
         generation_set_life(m, gen, GEN_FAILED);
         generation_kill(gen);
         generation_bury(m, gen);
@@ -285,8 +287,21 @@ void reload_generation_ready(struct master *m, struct generation *gen)
         return;
     }
     timer_clear(&m->loop, &job->timer);
+    if (!probe_begin(m, job)) {
+        reload_probed(m, true);
+    }
+}
+
+void reload_probed(struct master *m, bool well)
+{
+    struct job *job = m->job;
+
+    if (!well) {
+        job_end(m, false);
+        return;
+    }
     job->step = STEP_SWITCHING;
-    switch_begin(m, job, gen);
+    switch_begin(m, job, job->gen);
 }
 
 void reload_generation_failed(struct master *m, struct generation *gen, int diags_fd)
@@ -372,6 +387,7 @@ void reload_switched(struct master *m, struct generation *old)
         rollback_note(m, job, old);
     }
     store_served(m, job, before);
+    probation_begin(m, job, before);
     manifest_drop(m, before);
     job->gen = NULL;
     job->step = STEP_MOVING;

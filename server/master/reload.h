@@ -36,6 +36,9 @@ void reload_generation_exited(struct master *m, struct generation *gen, int stat
 void reload_generation_gone(struct master *m);
 /* True if pid was the running job's builder, which is reaped then. */
 bool reload_builder_exited(struct master *m, pid_t pid);
+/* From probe.c: all probes of the running job are answered as they should be, or one is
+ * not, and why is among the diagnostics. */
+void reload_probed(struct master *m, bool well);
 /* From workers.c: a draining worker has moved what was idle, or is gone. */
 void reload_worker_moved(struct master *m);
 /* From switch.c. */

@@ -30,6 +30,7 @@ struct log_command;
 struct log_hold;
 struct log_set;
 struct pid_file;
+struct probe;
 struct reopen;
 struct sb_generation;
 struct store;
@@ -85,7 +86,7 @@ struct worker_pair {
     bool moving;       /* told to drain, has not said yet that what was idle has moved */
 };
 
-enum gen_life { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };
+enum gen_life { GEN_STARTING, GEN_PROBING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };
 
 struct generation {
     struct generation *next; /* newest first */
@@ -136,6 +137,7 @@ enum job_step {
     STEP_BUILDING,
     STEP_WAITING,
     STEP_STARTING,
+    STEP_PROBING,
     STEP_SWITCHING,
     STEP_MOVING
 };
@@ -157,9 +159,18 @@ struct job {
     struct generation *gen;
     pid_t builder_pid;
     struct source builder; /* its pipe */
+    struct probe *probe;   /* what is asked of gen; NULL nothing */
     struct timer timer;
     uint64_t switch_number;
     struct control_client *clients; /* waiting for the outcome */
+};
+
+/* Of what serves since a reload or rollback. */
+enum { PROBATION_WORDS = 240 };
+struct probation {
+    uint64_t fallback; /* the manifest that is brought back; 0: it is not on probation */
+    int64_t since, until;
+    int crashes, allowed;
 };
 
 enum master_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_STOPPING };
@@ -203,6 +214,7 @@ struct master {
     struct timer successor_timer;
 
     size_t last_text; /* bytes of the config that was read last */
+    struct probation probation;
     struct outcome *last_reload;
     struct control *control;
     struct pid_file *pid_file;

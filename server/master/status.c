@@ -10,6 +10,7 @@
 
 #include "master/generations.h"
 #include "master/job.h"
+#include "master/probation.h"
 #include "master/report.h"
 #include "master/store.h"
 #include "scoreboard/scoreboard.h"
@@ -218,7 +219,7 @@ const char *status_text(struct master *m, apr_pool_t *pool)
                        apr_psprintf(pool, "Instar/%s, pid %d, up %s\n", INSTAR_VERSION,
                                     (int)getpid(), span_words(uptime(m) * 1000, pool)),
                        job_text(m, pool), living_text(m, pool), rollback_text(m, pool),
-                       workers_text(m, pool), totals_text(m, pool),
+                       probation_text(m, pool), workers_text(m, pool), totals_text(m, pool),
                        last_reload_text(m->last_reload, pool), NULL);
 }
 
@@ -436,6 +437,7 @@ const char *status_json(struct master *m, apr_pool_t *pool)
     jout_int(j, uptime(m));
     serving_members(j, m);
     rollback_member(j, m);
+    probation_member(j, m);
     jout_key(j, "workers");
     jout_int(j, m->serving != NULL ? m->serving->worker_count : 0);
     jout_key(j, "connections");

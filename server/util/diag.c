@@ -14,7 +14,7 @@
 
 enum { MESSAGE_MAX = 8192, EXCERPT_WIDTH = 160, EXCERPT_BEFORE = 100 };
 
-static const char *const stage_names[DIAG_STAGES] = { "config", "build", "load", "start" };
+static const char *const stage_names[DIAG_STAGES] = { "config", "build", "load", "start", "probe" };
 
 struct diags *diags_create(apr_pool_t *pool)
 {

@@ -12,7 +12,7 @@
 
 #include <apr_pools.h>
 
-enum diag_stage { DIAG_CONFIG, DIAG_BUILD, DIAG_LOAD, DIAG_START, DIAG_STAGES };
+enum diag_stage { DIAG_CONFIG, DIAG_BUILD, DIAG_LOAD, DIAG_START, DIAG_PROBE, DIAG_STAGES };
 enum diag_severity { DIAG_ERROR, DIAG_WARNING };
 
 struct diag {
@@ -46,7 +46,7 @@ void diags_excerpt(struct diags *d, const char *text, size_t len, unsigned colum
 /* A ready excerpt, from a file or another process: copied, made harmless. */
 void diag_set_excerpt(struct diag *entry, const char *excerpt, apr_pool_t *pool);
 void diags_append(struct diags *to, const struct diags *from);
-/* "config", "build", "load", "start" */
+/* "config", "build", "load", "start", "probe" */
 const char *diag_stage_name(enum diag_stage stage);
 /* The earliest stage that has an error. */
 enum diag_stage diags_stage(const struct diags *d);

@@ -105,6 +105,9 @@ static void handle(struct worker *w, const struct ipc_message *m)
     case IPC_LOGS_REOPEN:
         reopen_logs(w);
         return;
+    case IPC_PROBE:
+        probe_adopt(w, m->fds[0]);
+        return;
     case IPC_POKE:
         accept_poke(w);
         return;

@@ -80,8 +80,8 @@ static struct record *fill_record(struct worker *w, struct conn *c, const struct
     return r;
 }
 
-struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
-                       socklen_t peer_len)
+struct conn *conn_open_plain(struct worker *w, int fd, unsigned listener,
+                             const struct sockaddr *peer, socklen_t peer_len)
 {
     struct conn *c = conn_take(&w->slab);
     struct record *r;
@@ -95,6 +95,17 @@ struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct
     c->can_write = true;
     r = fill_record(w, c, peer, peer_len);
     c->hosts = http_hosts(w->http, c->listener, r->local_len > 0 ? &r->local.any : NULL);
+    return c;
+}
+
+struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
+                       socklen_t peer_len)
+{
+    struct conn *c = conn_open_plain(w, fd, listener, peer, peer_len);
+
+    if (c == NULL) {
+        return NULL;
+    }
     if (w->tls != NULL && tls_wanted(w->tls, c->hosts, w->start.listeners->list[listener].https)) {
         c->tls = tls_open(w->tls, c->hosts);
         if (c->tls == NULL) {

@@ -151,9 +151,16 @@ bool transport_output_pending(const struct conn *c);
 enum io transport_read_wait(struct conn *c, char *buf, size_t size, size_t *got, int64_t timeout);
 enum io transport_send_wait(struct conn *c, const struct iovec *iov, int count, int64_t timeout);
 
+/* ---- probe.c: takes over fd ------------------------------------------------- */
+
+void probe_adopt(struct worker *w, int fd);
+
 /* ---- lifecycle.c -------------------------------------------------------- */
 
 /* Takes over fd; NULL where there is no slot (fd stays the caller's). */
+struct conn *conn_open_plain(struct worker *w, int fd, unsigned listener,
+                             const struct sockaddr *peer, socklen_t peer_len);
+/* The same, with TLS where the listener speaks it. */
 struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
                        socklen_t peer_len);
 void conn_close(struct worker *w, struct conn *c);

@@ -203,7 +203,7 @@ static void workers_start_and_drain(void **state)
 
 static void a_killed_worker_comes_back_at_once_then_later(void **state)
 {
-    struct played p = start("Workers 2\n", none);
+    struct played p = start("Workers 2\nProbationTime 0\n", none);
     struct ipc_worker_down down;
     pid_t first;
     int64_t began;
@@ -226,6 +226,25 @@ static void a_killed_worker_comes_back_at_once_then_later(void **state)
         assert_true(hear(&p, IPC_GEN_WORKER_UP));
     }
     assert_true(now_ms() - began >= 100 + 200 + 400);
+    tell(&p, IPC_GEN_STOP);
+    assert_false(hear(&p, IPC_NONE));
+    assert_int_equal(end(&p), 0);
+}
+
+/* What goes on crashing is to be found out soon. */
+static void on_probation_the_pauses_do_not_grow(void **state)
+{
+    struct played p = start("Workers 2\nProbationTime 60\n", none);
+    int64_t began;
+
+    (void)state;
+    assert_true(hear(&p, IPC_GEN_READY));
+    began = now_ms();
+    for (int deaths = 0; deaths < 7; deaths++) {
+        assert_int_equal(kill(p.workers[1].pid, SIGKILL), 0);
+        assert_true(hear(&p, IPC_GEN_WORKER_UP));
+    }
+    assert_true(now_ms() - began < 100 + 200 + 400 + 800 + 1600 + 3200);
     tell(&p, IPC_GEN_STOP);
     assert_false(hear(&p, IPC_NONE));
     assert_int_equal(end(&p), 0);
@@ -327,6 +346,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(workers_start_and_drain),
         cmocka_unit_test(a_killed_worker_comes_back_at_once_then_later),
+        cmocka_unit_test(on_probation_the_pauses_do_not_grow),
         cmocka_unit_test(a_worker_that_dies_while_it_starts_fails_the_generation),
         cmocka_unit_test(what_is_wrong_reaches_the_master),
         cmocka_unit_test(without_a_master_all_end),
