@@ -133,6 +133,7 @@ static const struct verb verbs[] = {
     { "top", do_top, true, 0, "[-n N] [-i SECONDS]", "a live view; N samples as plain lines" },
     { "tail", do_tail, true, 1, "[error|access|PATH] [-n N]", "follow the logs, over reloads" },
     { "logs", do_ask, true, 0, "", "the log files of the serving configuration" },
+    { "certs", do_ask, true, 0, "", "take renewed certificates and keys, without a reload" },
     { "rotate-ticket-keys", do_ask, true, 0, "", "TLS session ticket keys: the next one, now" },
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

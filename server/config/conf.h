@@ -139,6 +139,7 @@ struct conf_process {
     int64_t build_memory_limit;      /* bytes */
     const char *core_dump_directory; /* NULL none */
     int64_t ticket_key_rotation;     /* 0: never */
+    bool certificate_reload;         /* watch the files */
     const char *error_log;           /* the main server's, a log_spec's key */
     int error_log_json;              /* ErrorLogFormat json */
     const char *syslog_socket;

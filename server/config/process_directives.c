@@ -43,6 +43,17 @@ static const char *set_time_above_zero(ins_cmd *cmd, void *conf, const char *arg
     return words || *(int64_t *)field(cmd, conf) > 0 ? words : "must be more than 0";
 }
 
+static const char *set_flag(ins_cmd *cmd, void *conf, const char *arg)
+{
+    bool on = strcasecmp(arg, "On") == 0;
+
+    if (!on && strcasecmp(arg, "Off") != 0) {
+        return "must be On or Off";
+    }
+    *(bool *)field(cmd, conf) = on;
+    return NULL;
+}
+
 static const char *set_rotation(ins_cmd *cmd, void *conf, const char *arg)
 {
     const char *words = set_time(cmd, conf, arg);
@@ -234,6 +245,8 @@ const ins_directive conf_process_directives[] = {
     ONE("CoreDumpDirectory", set_text, FIELD(core_dump_directory), "DIRECTORY", NULL,
         "where a crashed process leaves its core dump"),
 
+    ONE("SSLCertificateReload", set_flag, FIELD(certificate_reload), "On|Off", "Off",
+        "watch the files of certificates and keys, and take renewed ones without a reload"),
     ONE("SSLSessionTicketKeyRotation", set_rotation, FIELD(ticket_key_rotation), "TIME", "1h",
         "how long a session ticket key encrypts; tickets of the last one are accepted; 0: for ever"),
     { 0 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config/logs.h"
+#include "generation/certs.h"
 #include "ipc/reopen.h"
 #include "util/listener.h"
 
@@ -41,8 +42,8 @@ static void start_serving(struct minding *m)
     (void)minding_tell_master(m, IPC_GEN_READY, NULL, 0, -1);
 }
 
-/* Module code runs in there: only the one word it may say is heard. */
-static void hear_worker(struct ward *w)
+/* Module code runs in there: only the few words it may say are heard. */
+static void hear_worker(struct minding *m, struct ward *w)
 {
     for (int n = 0; n < MESSAGES_A_TURN; n++) {
         apr_status_t rv = ipc_recv(w->fd, &incoming);
@@ -54,6 +55,7 @@ static void hear_worker(struct ward *w)
             /* it is dying, or as good as dead: SIGCHLD tells */
             (void)close(w->fd);
             w->fd = -1;
+            certs_ward_gone(m, w);
             return;
         }
         for (int i = 0; i < incoming.fd_count; i++) {
@@ -61,6 +63,9 @@ static void hear_worker(struct ward *w)
         }
         if (rv == APR_SUCCESS && incoming.header.type == IPC_WORKER_READY) {
             w->ready = true;
+        }
+        if (rv == APR_SUCCESS && incoming.header.type == IPC_CERTS_TAKEN) {
+            certs_answered(m, w, (const struct ipc_certs_taken *)(const void *)incoming.payload);
         }
     }
 }
@@ -130,6 +135,10 @@ static bool hear_master(struct minding *m)
         else if (incoming.header.type == IPC_LOGS_REOPEN) {
             reopen_logs(m);
         }
+        else if (incoming.header.type == IPC_GEN_CERTS) {
+            certs_take(m, (const struct ipc_certs *)(const void *)incoming.payload,
+                       incoming.fds[0]);
+        }
     }
 }
 
@@ -154,7 +163,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     }
     for (int i = 0; i < m->count; i++) {
         if (polled[2 + i].revents && m->wards[i].fd >= 0) {
-            hear_worker(&m->wards[i]);
+            hear_worker(m, &m->wards[i]);
         }
     }
     if (polled[0].revents) {

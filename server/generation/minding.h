@@ -26,6 +26,7 @@ struct ward {
     pid_t pid; /* 0: not alive */
     int fd;    /* our end of its pair; -1 */
     bool ready;
+    bool owes_certs; /* asked to take renewed certificates, without an answer yet */
     struct sb_worker *slot;
     int64_t started;    /* CLOCK_MONOTONIC, ms */
     int64_t respawn_at; /* where pid is 0 */

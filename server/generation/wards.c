@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config/conf.h"
+#include "generation/certs.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
 
@@ -124,6 +125,7 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
     }
     w->pid = 0;
     close_fd(&w->fd);
+    certs_ward_gone(m, w);
     sb_worker_free(m->launch->board, w->slot);
     w->slot = NULL;
     (void)minding_tell_master(m, IPC_GEN_WORKER_DOWN, &down, sizeof(down), -1);

@@ -44,6 +44,20 @@ struct ipc_reopen {
     uint64_t number;
     uint32_t count, last;
 };
+/* Renewed certificates and keys, in a bundle of files (util/bundle.h) behind the descriptor. */
+struct ipc_certs {
+    uint64_t number; /* of the round */
+};
+struct ipc_certs_taken {
+    uint64_t number;
+    uint32_t ok; /* 0: the worker's log says why not */
+};
+struct ipc_certs_done {
+    uint64_t number;
+    uint32_t ok; /* else nothing has changed */
+    uint32_t renewed, unchanged;
+    uint32_t workers; /* that have them */
+};
 /* One end of a pair to a worker of another generation. */
 struct ipc_peer {
     uint64_t generation;
@@ -58,12 +72,16 @@ struct ipc_peer {
     X(GEN_READY,       0, struct ipc_empty)       /* every worker of the start is ready */ \
     X(GEN_FAILED,      1, struct ipc_empty)       /* a memfd with diags; it exits then */ \
     X(GEN_LOGS_REOPENED, 0, struct ipc_switch)    \
+    X(GEN_CERTS_DONE,  1, struct ipc_certs_done)  /* a memfd with diags */ \
     /* master -> generation */ \
+    X(GEN_CERTS,       1, struct ipc_certs)       \
     X(GEN_DRAIN,       0, struct ipc_drain)       /* respawn no more; exit with the last worker */ \
     X(GEN_STOP,        0, struct ipc_empty)       /* end the workers now, then exit */ \
     /* worker -> generation */ \
     X(WORKER_READY,    0, struct ipc_empty)       /* loop running, everything warm */ \
+    X(CERTS_TAKEN,     0, struct ipc_certs_taken) \
     /* generation -> worker */ \
+    X(CERTS,           1, struct ipc_certs)       \
     X(POKE,            0, struct ipc_empty)       /* a sibling died: accept once if accepting */ \
     /* master -> worker */ \
     X(ACCEPT_ON,       0, struct ipc_switch)      \

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "config/conf.h"
+#include "master/certs.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/reopen.h"
@@ -55,6 +56,7 @@ static void drop(struct master *m, struct control_client *client)
     }
     reload_forget_client(m, client);
     reopen_forget_client(m, client);
+    certs_forget_client(m, client);
     timer_clear(&m->loop, &client->timer);
     source_close(&m->loop, &client->source);
     free(client->out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/conf.h"
+#include "master/certs.h"
 #include "master/control.h"
 #include "master/manifest.h"
 #include "master/memory.h"
@@ -97,6 +98,12 @@ static void do_rotate(struct master *m, struct control_client *client, const str
     tickets_rotate(m, client);
 }
 
+static void do_certs(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    certs_request(m, client);
+}
+
 static bool is_our_config(const struct master *m, const char *path)
 {
     return m->serving != NULL && strcmp(m->serving->manifest->conf->path, path) == 0;
@@ -134,6 +141,7 @@ static const struct {
     { "reopen", do_reopen },
     { "configtest", do_configtest },
     { "rotate-ticket-keys", do_rotate },
+    { "certs", do_certs },
 };
 
 static void read_options(struct control_client *client, char *rest, struct request *r)

@@ -20,6 +20,7 @@
 #include "config/logs.h"
 #include "ipc/ipc.h"
 #include "master/board.h"
+#include "master/certs.h"
 #include "master/children.h"
 #include "master/log_commands.h"
 #include "master/manifest.h"
@@ -260,6 +261,14 @@ static void on_failed(struct master *m, struct generation *gen, struct ipc_messa
     }
 }
 
+static void on_certs_done(struct master *m, struct generation *gen, struct ipc_message *msg)
+{
+    struct ipc_certs_done done;
+
+    memcpy(&done, msg->payload, sizeof(done));
+    certs_done(m, gen, &done, msg->fds[0]);
+}
+
 typedef void (*message_fn)(struct master *m, struct generation *gen, struct ipc_message *msg);
 
 static void on_logs_reopened(struct master *m, struct generation *gen, struct ipc_message *msg)
@@ -275,7 +284,8 @@ static const message_fn on_message[IPC_TYPES] = { [IPC_GEN_LOGS_REOPENED] = on_l
                                                   [IPC_GEN_WORKER_UP] = on_worker_up,
                                                   [IPC_GEN_WORKER_DOWN] = on_worker_down,
                                                   [IPC_GEN_READY] = on_ready,
-                                                  [IPC_GEN_FAILED] = on_failed };
+                                                  [IPC_GEN_FAILED] = on_failed,
+                                                  [IPC_GEN_CERTS_DONE] = on_certs_done };
 
 static void hang_up(struct master *m, struct generation *gen)
 {
@@ -317,6 +327,7 @@ void generation_exited(struct master *m, struct generation *gen, int status)
     generation_hear(m, gen);
     gen->alive = false;
     source_close(&m->loop, &gen->source);
+    certs_generation_gone(m, gen);
     switch (gen->life) {
     case GEN_STARTING:
     case GEN_PROBING:

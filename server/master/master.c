@@ -19,6 +19,7 @@
 
 #include "builder/builder.h"
 #include "master/board.h"
+#include "master/certs.h"
 #include "master/control.h"
 #include "master/folders.h"
 #include "master/generations.h"
@@ -112,6 +113,7 @@ static int make(struct master *m, const struct master_options *options,
     m->pool = memory_pool(0);
     m->started = apr_time_now();
     m->signals.fd = -1;
+    m->certs.inotify.fd = -1;
     error = loop_open(&m->loop);
     if (error != 0) {
         return error;
@@ -162,6 +164,7 @@ static void take_down(struct master *m)
     pidfile_release(m->pid_file);
     m->pid_file = NULL;
     control_close(m);
+    certs_watch_close(m);
     ticket_keys_close(&m->tickets);
     store_close(m);
     source_close(&m->loop, &m->signals);

@@ -18,6 +18,7 @@
 #include "config/conf.h"
 #include "config/logs.h"
 #include "master/board.h"
+#include "master/certs.h"
 #include "master/children.h"
 #include "master/control.h"
 #include "master/drain.h"
@@ -163,6 +164,7 @@ static void job_end(struct master *m, bool ok)
     if (loaded) {
         collect_builds(m);
     }
+    certs_next(m);
     reload_next(m);
 }
 
@@ -383,6 +385,7 @@ void reload_switched(struct master *m, struct generation *old)
     drain_after_switch(m, old, job->cut);
     control_follow(m, job->manifest->conf);
     tickets_follow(m, job->manifest->conf);
+    certs_follow(m, job->manifest->conf);
     if (job->kind == JOB_ROLLBACK) {
         rollback_note(m, job, old);
     }

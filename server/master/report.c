@@ -90,8 +90,8 @@ static void number_or_null(struct jout *j, const char *name, uint64_t value)
     }
 }
 
-static void diag_list(struct jout *j, const char *name, const struct diags *diags,
-                      enum diag_severity severity)
+void report_diags(struct jout *j, const char *name, const struct diags *diags,
+                  enum diag_severity severity)
 {
     const struct diag *e;
 
@@ -161,10 +161,10 @@ void report_members(struct jout *j, const struct outcome *outcome)
     if (!outcome->ok) {
         jout_key(j, "stage");
         jout_string(j, diag_stage_name(diags_stage(outcome->diags)));
-        diag_list(j, "errors", outcome->diags, DIAG_ERROR);
+        report_diags(j, "errors", outcome->diags, DIAG_ERROR);
     }
     if (outcome->diags->warnings > 0) {
-        diag_list(j, "warnings", outcome->diags, DIAG_WARNING);
+        report_diags(j, "warnings", outcome->diags, DIAG_WARNING);
     }
 }
 

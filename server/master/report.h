@@ -5,6 +5,7 @@
 #define MASTER_REPORT_H
 
 #include "master/state.h"
+#include "util/diag.h"
 
 struct jout;
 
@@ -16,6 +17,9 @@ const char *report_stopped(bool json, const char *words);
 void report_log(const struct outcome *outcome);
 /* The members ok, generation ... errors, into an open object. */
 void report_members(struct jout *j, const struct outcome *outcome);
+/* A member that lists the diagnostics of this severity. */
+void report_diags(struct jout *j, const char *name, const struct diags *diags,
+                  enum diag_severity severity);
 /* "generation 7 serving in 63 ms: ...", without a newline. */
 const char *report_line(const struct outcome *outcome, apr_pool_t *pool);
 

@@ -173,6 +173,25 @@ struct probation {
     int crashes, allowed;
 };
 
+/* Certificates renewed without a reload: certs.c; what is watched for that: certs_watch.c. */
+struct certs {
+    bool running;                   /* a round */
+    bool watched, last;             /* it began by itself; and is not repeated */
+    bool wanted;                    /* one is to begin by itself */
+    uint64_t number, generation;    /* of the round, and whose */
+    int64_t began;                  /* ms */
+    struct timer timer;             /* its end */
+    struct control_client *clients; /* wait for its outcome */
+    struct control_client *asked;   /* wait for the next one's */
+
+    struct source inotify;
+    apr_pool_t *watch_pool;
+    apr_array_header_t *watches;
+    struct timer settle; /* files change: when it is quiet they are read */
+    int64_t first_change;
+    int tries;
+};
+
 enum master_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_STOPPING };
 
 struct master {
@@ -186,7 +205,8 @@ struct master {
     struct builder *builder;
     struct store *store;        /* NULL: nothing is kept (a check, -X) */
     struct ticket_keys tickets; /* its memfd outlives the binary: it can be passed on */
-    int64_t tickets_every;      /* ms, 0: never rotated */
+    struct certs certs;
+    int64_t tickets_every; /* ms, 0: never rotated */
     struct timer tickets_timer;
     int64_t started; /* apr_time_t */
 

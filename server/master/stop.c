@@ -4,6 +4,7 @@
 #include "master/stop.h"
 
 #include "ipc/ipc.h"
+#include "master/certs.h"
 #include "master/drain.h"
 #include "master/generations.h"
 #include "master/notify.h"
@@ -44,6 +45,7 @@ void stop_now(struct master *m)
     m->phase = PHASE_STOPPING;
     notify_stopping(m);
     reload_abandon(m, "the server was stopped");
+    certs_abandon(m, "the server was stopped");
     for (gen = m->generations; gen != NULL; gen = next) {
         next = gen->next;
         generation_set_life(m, gen, GEN_STOPPING);
@@ -71,6 +73,7 @@ void stop_gracefully(struct master *m)
     m->phase = PHASE_DRAINING;
     notify_stopping(m);
     reload_abandon(m, "the server was stopped");
+    certs_abandon(m, "the server was stopped");
     m->need_successor = false;
     if (gen != NULL) {
         switch_stop_accepting(m);

@@ -14,6 +14,7 @@
 #include <openssl/sha.h>
 
 #include "config/conf.h"
+#include "config/paths.h"
 #include "util/log.h"
 
 enum {
@@ -45,10 +46,7 @@ const char *tls_take_reason(void)
 
 const char *tls_path(const struct tls_app *app, const char *path, apr_pool_t *pool)
 {
-    if (*path == '/' || !app->server_root) {
-        return path;
-    }
-    return apr_pstrcat(pool, app->server_root, "/", path, NULL);
+    return path_under(app->server_root, path, pool);
 }
 
 static const char *texts(const apr_array_header_t *list, apr_pool_t *pool)

@@ -45,7 +45,10 @@ static void put_in_place(struct tls_app *app, struct tls_context *fresh,
             renewal->unchanged++;
             continue;
         }
-        *old = fresh[i];
+        /* the rest is as it was, and other threads read it */
+        old->ctx = fresh[i].ctx;
+        old->ticket_files = fresh[i].ticket_files;
+        memcpy(old->digest, fresh[i].digest, sizeof(old->digest));
         context_empty(&gone);
         renewal->renewed++;
     }

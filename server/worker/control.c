@@ -108,6 +108,9 @@ static void handle(struct worker *w, const struct ipc_message *m)
     case IPC_PROBE:
         probe_adopt(w, m->fds[0]);
         return;
+    case IPC_CERTS:
+        worker_take_certs(w, (const struct ipc_certs *)(const void *)m->payload, m->fds[0]);
+        return;
     case IPC_POKE:
         accept_poke(w);
         return;

@@ -199,6 +199,11 @@ void control_signal(struct worker *w);
 /* Is a draining worker empty, or its time up? */
 void control_check_drained(struct worker *w);
 
+/* ---- certs.c ------------------------------------------------------------ */
+
+/* Takes fd over, and answers the generation. */
+void worker_take_certs(struct worker *w, const struct ipc_certs *order, int fd);
+
 /* ---- worker.c ----------------------------------------------------------- */
 
 /* The end of the process, on whatever thread has the loop. */
