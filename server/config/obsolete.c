@@ -27,7 +27,7 @@ const struct conf_obsolete conf_obsolete[] = {
     { "Mutex", NO_MUTEX },
     { "AcceptMutex", NO_MUTEX },
     { "LockFile", NO_MUTEX },
-    { "AcceptFilter", "connections are accepted as they come" },
+    { "AcceptFilter", "a connection is accepted with its first bytes, or after a second" },
     { "ScoreBoardFile", "the scoreboard is shared memory without a name" },
     { "EnableExceptionHook", "crashes are handled by the server itself; see CoreDumpDirectory" },
     { "EnableMMAP", "the server decides how files are sent" },

@@ -18,7 +18,7 @@
 #include "master/activation.h"
 #include "master/addresses.h"
 
-enum { RETRY_NS = 20 * 1000 * 1000 };
+enum { RETRY_NS = 20 * 1000 * 1000, SILENT_SECONDS = 1 };
 
 static int set_flag(int fd, int level, int name, int value)
 {
@@ -37,6 +37,10 @@ static int make_socket(const struct listener *l, int *fd)
         error = set_flag(*fd, SOL_SOCKET, SO_REUSEADDR, 1);
         /* Accepted sockets inherit it: no call for each connection. */
         (void)set_flag(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        /* The client speaks first, in HTTP and in TLS: a connection comes with its first bytes,
+         * so that no worker wakes up, reads nothing and polls. One that is silent comes after a
+         * second, to meet its timeouts. */
+        (void)set_flag(*fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, SILENT_SECONDS);
     }
     if (error == 0 && l->addr.ss_family == AF_INET6) {
         error = set_flag(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);

@@ -20,8 +20,9 @@
 enum word_state { WORD_LOOP, WORD_IDLE, WORD_HANDLER, WORD_TAKEN, WORD_STATES };
 
 enum {
-    TICK_NANOSECONDS = 1500000,
-    IDLE_TICKS = 40, /* before the monitor goes to sleep */
+    CALM_NANOSECONDS = 4000000,    /* between two looks of the monitor */
+    SUSPECT_NANOSECONDS = 1500000, /* the same when it has just seen a handler */
+    IDLE_LOOKS = 15,               /* before the monitor goes to sleep */
     FIRST_SPARES = 2,
     FAST_MICROSECONDS = 500,
     FAST_CALLS = 64, /* in a row, until a route runs inline again */
@@ -153,10 +154,18 @@ static void monitor_sleep(struct handoff *h, uint64_t word)
     atomic_store(&h->monitor_asleep, 0);
 }
 
+/* Each look costs the loop's core a switch there and back, so most are far apart. */
+static void pause_between_looks(uint64_t seen)
+{
+    struct timespec calm = { .tv_nsec = CALM_NANOSECONDS };
+    struct timespec suspect = { .tv_nsec = SUSPECT_NANOSECONDS };
+
+    (void)nanosleep(word_state(seen) == WORD_HANDLER ? &suspect : &calm, NULL);
+}
+
 static void *monitor_main(void *arg)
 {
     struct handoff *h = arg;
-    struct timespec tick = { .tv_nsec = TICK_NANOSECONDS };
     uint64_t last = 0;
     int idle = 0;
 
@@ -174,11 +183,12 @@ static void *monitor_main(void *arg)
                 mark_slow(h, route);
             }
         }
-        else if (word_state(word) == WORD_IDLE && ++idle > IDLE_TICKS) {
+        else if (word_state(word) == WORD_IDLE && ++idle > IDLE_LOOKS) {
             monitor_sleep(h, word);
             idle = 0;
+            continue;
         }
-        (void)nanosleep(&tick, NULL);
+        pause_between_looks(word);
     }
     return NULL;
 }

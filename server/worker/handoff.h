@@ -6,7 +6,7 @@
  * One atomic word says what the loop's thread is at: a sequence number and a
  * state. A handler's entry stores (n, HANDLER); on return it compares with
  * exactly that (a bare state would suffer ABA). A monitor thread that sees the
- * same (n, HANDLER) on two ticks swaps in (n, TAKEN) and wakes a spare thread to
+ * same (n, HANDLER) twice, some time apart, swaps in (n, TAKEN) and wakes a spare thread to
  * run the loop; the handler finds out when it returns, and its thread becomes a spare.
  *
  * Invariant: while a handler runs inline, at least one spare thread is

@@ -160,6 +160,7 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 60;
     default_type text/plain;
+    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_tickets off;
     ssl_session_cache off;
     server {{

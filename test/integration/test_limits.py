@@ -29,6 +29,21 @@ def test_an_idle_connection_ends_at_keep_alive_timeout(server):
         assert 0.8 < time.monotonic() - began < s.slack(10)
 
 
+def test_a_connection_that_says_nothing_ends_at_timeout(server):
+    s = server(PROBE_ROUTES + "Timeout 1\n", {"probe": PROBE})
+    with s.connect() as connection:
+        began = time.monotonic()
+        assert connection.at_end()
+        assert 0.8 < time.monotonic() - began < s.slack(10)
+
+
+def test_a_connection_that_begins_late_is_served(server):
+    s = server(PROBE_ROUTES, {"probe": PROBE})
+    with s.connect() as connection:
+        time.sleep(1.5)
+        assert connection.request("/info").status == 200
+
+
 def test_keep_alive_can_be_off(server):
     s = server(PROBE_ROUTES + "KeepAlive Off\n", {"probe": PROBE})
     with s.connect() as connection:
