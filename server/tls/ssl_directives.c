@@ -14,11 +14,6 @@
 
 #include "config/conf.h"
 
-/* Forward secrecy and authenticated encryption alone. */
-const char ssl_default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-                                   "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-                                   "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-
 static void *create_server(apr_pool_t *pool, ins_server *s)
 {
     struct ssl_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
@@ -28,6 +23,7 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
     conf->certificates = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->keys = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->ticket_key_files = apr_array_make(pool, 1, sizeof(struct ssl_text));
+    conf->policy = UNSET;
     conf->protocols = UNSET;
     conf->honor_cipher_order = UNSET;
     conf->session_tickets = UNSET;
@@ -42,16 +38,18 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
 {
     const struct ssl_server_conf *base = base_conf, *over = over_conf;
     struct ssl_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
+    bool own = over->policy != UNSET; /* replaces what is inherited of its subjects */
 
     MERGE(engine, over->engine != UNSET);
     MERGE(engine_at, over->engine != UNSET);
     MERGE(certificates, over->certificates->nelts > 0);
     MERGE(keys, over->certificates->nelts > 0 || over->keys->nelts > 0);
-    MERGE(protocols, over->protocols != UNSET);
-    MERGE(protocols_at, over->protocols != UNSET);
-    MERGE(ciphers, over->ciphers);
-    MERGE(ciphers13, over->ciphers13);
-    MERGE(honor_cipher_order, over->honor_cipher_order != UNSET);
+    MERGE(policy, own);
+    MERGE(protocols, own || over->protocols != UNSET);
+    MERGE(protocols_at, own || over->protocols != UNSET);
+    MERGE(ciphers, own || over->ciphers);
+    MERGE(ciphers13, own || over->ciphers13);
+    MERGE(honor_cipher_order, own || over->honor_cipher_order != UNSET);
     MERGE(session_tickets, over->session_tickets != UNSET);
     MERGE(ticket_key_files, over->ticket_key_files->nelts > 0);
     MERGE(ca_file, over->ca_file.value);
@@ -244,12 +242,21 @@ static const ins_directive directives[] = {
       .initial = "the certificate's file",
       .help = "the private key, PEM, without a pass phrase; in the certificates' order",
       .info = &keys_field },
+    { .name = "SSLPolicy",
+      .args = INS_ARGS_ONE,
+      .where = INS_IN_SERVER,
+      .set = { .one = ssl_set_policy },
+      .syntax = "modern|intermediate|old",
+      .initial = "intermediate",
+      .help = "protocols and ciphers in one word: TLS 1.3 alone; 1.2 and 1.3 with forward secrecy; "
+              "or all that old clients need. What SSLProtocol, SSLCipherSuite and "
+              "SSLHonorCipherOrder of the same server say counts more" },
     { .name = "SSLProtocol",
       .args = INS_ARGS_ARGV,
       .where = INS_IN_SERVER,
       .set = { .argv = set_protocols },
       .syntax = "[+|-]PROTOCOL...",
-      .initial = "TLSv1.2 +TLSv1.3",
+      .initial = "by SSLPolicy: TLSv1.2 +TLSv1.3",
       .help = "the versions to speak: all, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
       .min = 1 },
     { .name = "SSLCipherSuite",
@@ -257,7 +264,7 @@ static const ins_directive directives[] = {
       .where = INS_IN_SERVER,
       .set = { .argv = set_ciphers },
       .syntax = "[SSL|TLSv1.3] CIPHERS",
-      .initial = ssl_default_ciphers,
+      .initial = "by SSLPolicy",
       .help = "the ciphers up to TLS 1.2 or, after the word TLSv1.3, those of TLS 1.3",
       .min = 1,
       .max = 2 },
@@ -265,7 +272,7 @@ static const ins_directive directives[] = {
       .args = INS_ARGS_FLAG_FIELD,
       .where = INS_IN_SERVER,
       .syntax = "On|Off",
-      .initial = "Off",
+      .initial = "by SSLPolicy: Off",
       .help = "choose the cipher by the server's order, not the client's",
       .offset = offsetof(struct ssl_server_conf, honor_cipher_order) },
     { .name = "SSLSessionTickets",

@@ -23,8 +23,7 @@ enum ssl_protocol {
     PROTOCOL_TLS1 = 2,
     PROTOCOL_TLS1_1 = 4,
     PROTOCOL_TLS1_2 = 8,
-    PROTOCOL_TLS1_3 = 16,
-    PROTOCOL_DEFAULT = PROTOCOL_TLS1_2 | PROTOCOL_TLS1_3
+    PROTOCOL_TLS1_3 = 16
 };
 
 /* A value and where it stands, for messages. */
@@ -39,9 +38,10 @@ struct ssl_server_conf {
     struct ssl_text engine_at;
     apr_array_header_t *certificates; /* struct ssl_text: one a key type */
     apr_array_header_t *keys;         /* struct ssl_text: in the same order; may be fewer */
+    int policy;                       /* UNSET or an index */
     int protocols;                    /* UNSET or a set of enum ssl_protocol */
     struct ssl_text protocols_at;
-    const char *ciphers;   /* TLS 1.2 and below; NULL: the default */
+    const char *ciphers;   /* TLS 1.2 and below; NULL: the policy's */
     const char *ciphers13; /* NULL: OpenSSL's */
     int honor_cipher_order;
     int session_tickets;
@@ -58,7 +58,19 @@ static inline struct ssl_server_conf *ssl_server_conf(const ins_server *s)
     return (struct ssl_server_conf *)s->module_config[ssl_module.index];
 }
 
-extern const char ssl_default_ciphers[];
+extern const char ssl_default_ciphers[], ssl_groups[];
+
+/* What a server speaks (policy.c). */
+struct ssl_policy {
+    const char *name;
+    int protocols;
+    const char *ciphers;
+    bool honor_order;
+};
+
+const char *ssl_set_policy(ins_cmd *cmd, void *conf, const char *arg);
+/* With what the server's own directives change of it. */
+struct ssl_policy ssl_policy_of(const struct ssl_server_conf *conf);
 
 /* The private key of a certificate: given in the same order, else in the certificate's file. */
 static inline const struct ssl_text *key_of(const struct ssl_server_conf *conf, int index)
