@@ -13,6 +13,7 @@
 
 #include "config/conf.h"
 #include "generation/certs.h"
+#include "http/http_app.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
 
@@ -113,6 +114,19 @@ static void report_failed_start(const struct minding *m, const struct ward *w, c
               w->index, how, doing[0] ? ": it was " : "", doing);
 }
 
+/* What it was doing, as far as it is known: others may have run beside it. */
+static void name_handler(const struct minding *m, const struct ward *w, char *into, size_t size)
+{
+    uint32_t number = w->slot ? atomic_load(&w->slot->route) : 0;
+    const struct route *route = number > 0 ? http_route_at(m->app->http, number - 1) : NULL;
+
+    into[0] = '\0';
+    if (route) {
+        (void)snprintf(into, size, "%s of %s (%s %s)", route->handler_name, route->module->name,
+                       route->method, route->pattern);
+    }
+}
+
 static void bury(struct minding *m, struct ward *w, int status, struct diags *diags)
 {
     struct ipc_worker_down down = { .index = w->index, .pid = w->pid, .status = status };
@@ -120,8 +134,11 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
     char how[64];
 
     (void)describe_status(status, how, sizeof(how));
-    if (!expected && m->state != MIND_STOPPING) {
-        log_error("INS01304", "worker %u (pid %d) %s", w->index, (int)w->pid, how);
+    down.expected = expected || m->state == MIND_STOPPING;
+    name_handler(m, w, down.handler, sizeof(down.handler));
+    if (!down.expected) {
+        log_error("INS01304", "worker %u (pid %d) %s%s%s", w->index, (int)w->pid, how,
+                  down.handler[0] ? ", its last handler was " : "", down.handler);
     }
     w->pid = 0;
     close_fd(&w->fd);

@@ -128,6 +128,8 @@ void http_route(const struct http_app *app, const ins_server *s, const char *met
                 const char *path, struct route_match *match, apr_pool_t *pool);
 /* Indexes are below this. */
 unsigned http_route_count(const struct http_app *app);
+/* NULL where there is none of this index. */
+const struct route *http_route_at(const struct http_app *app, unsigned index);
 
 /* ---- Access log -------------------------------------------------------- */
 

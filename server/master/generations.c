@@ -236,7 +236,10 @@ static void on_worker_down(struct master *m, struct generation *gen, struct ipc_
              (int)down.pid, child_words(down.status, words));
     board_worker_down(m, gen, down.status);
     (void)snprintf(who, sizeof(who), "worker %llu.%u", (unsigned long long)gen->number, down.index);
-    probation_death(m, gen, who, down.status);
+    down.handler[sizeof(down.handler) - 1] = '\0';
+    if (!down.expected) {
+        probation_death(m, gen, who, down.status, down.handler);
+    }
     for (w = gen->workers; w != NULL; w = w->next) {
         if (w->index == down.index && w->pid == down.pid) {
             worker_remove(m, w);
@@ -334,7 +337,7 @@ void generation_exited(struct master *m, struct generation *gen, int status)
         reload_generation_exited(m, gen, status);
         return; /* buried there */
     case GEN_SERVING:
-        probation_death(m, gen, "its process", status);
+        probation_death(m, gen, "its process", status, "");
         successor_wanted(m, gen, status);
         break;
     default:

@@ -117,7 +117,8 @@ static void set_busy(struct master *m, bool busy)
 void notify_job(struct master *m, const struct job *job)
 {
     if (job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK) {
-        say("RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=A %s goes on", loop_now_us(), job->outcome->what);
+        say("RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=A %s goes on", loop_now_us(),
+            job->outcome->what);
     }
     if (job->kind != JOB_SUCCESSOR && job->kind != JOB_CHECK && job->kind != JOB_SINGLE) {
         set_busy(m, true);
