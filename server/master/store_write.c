@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,8 +109,17 @@ static void judge(struct store *store, int error)
     }
 }
 
+/* Dies with the master: the next one may write here too. */
+__attribute__((noreturn)) static void be_writer(const struct store *store, pid_t master)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    _exit(getppid() == master ? write_pending(store) : EINTR);
+}
+
 void store_flush(struct store *store)
 {
+    pid_t master = getpid();
+
     if (store->writer != 0) {
         return;
     }
@@ -119,7 +130,7 @@ void store_flush(struct store *store)
     }
     store->writer = fork_role("instar: keeper", NULL, 0, true);
     if (store->writer == 0) {
-        _exit(write_pending(store));
+        be_writer(store, master);
     }
     if (store->writer < 0) {
         store->writer = 0;
