@@ -109,6 +109,26 @@ static int do_configtest(struct request *r, const struct whereabouts *w)
     return cli_print(&r->cli, answer.code, answer.text);
 }
 
+static bool has_blank(const char *text)
+{
+    return text != NULL && text[strcspn(text, " \t\r\n")] != '\0';
+}
+
+static int do_routes(struct request *r, const struct whereabouts *w)
+{
+    const char *path = r->operand_count > 0 ? r->operands[0] : NULL;
+    const char *line = "routes";
+
+    if (has_blank(path) || has_blank(r->method) || has_blank(r->host)) {
+        (void)fputs("instarctl: no blank can stand there: write %20 in a path\n", stderr);
+        return VERB_USAGE;
+    }
+    line = path != NULL ? apr_pstrcat(r->cli.pool, line, " path=", path, NULL) : line;
+    line = r->method != NULL ? apr_pstrcat(r->cli.pool, line, " method=", r->method, NULL) : line;
+    line = r->host != NULL ? apr_pstrcat(r->cli.pool, line, " host=", r->host, NULL) : line;
+    return cli_ask(&r->cli, w, line);
+}
+
 struct verb {
     const char *name;
     int (*act)(struct request *r, const struct whereabouts *w);
@@ -134,6 +154,8 @@ static const struct verb verbs[] = {
     { "tail", do_tail, true, 1, "[error|access|PATH] [-n N]", "follow the logs, over reloads" },
     { "logs", do_ask, true, 0, "", "the log files of the serving configuration" },
     { "certs", do_ask, true, 0, "", "take renewed certificates and keys, without a reload" },
+    { "routes", do_routes, true, 1, "[PATH] [--method M] [--host H]",
+      "what would answer, and why; without PATH all routes" },
     { "rotate-ticket-keys", do_ask, true, 0, "", "TLS session ticket keys: the next one, now" },
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

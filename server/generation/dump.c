@@ -4,12 +4,14 @@
 
 #include <grp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "config/conf.h"
 #include "generation/app.h"
 #include "generation/containers.h"
 #include "generation/directive_text.h"
 #include "generation/loading.h"
+#include "http/http_app.h"
 #include "http/http_conf.h"
 #include "tls/tls.h"
 
@@ -67,12 +69,26 @@ static void dump_page(const struct app *app)
     directives_markdown(ssl_module.directives, "TLS");
 }
 
+/* Nobody reads this process's own standard output. */
+static void dump_routes(const struct app *app)
+{
+    const struct launch_query *query = app->launch->query;
+    struct route_question question = {
+        .path = query->path, .method = query->method, .host = query->host, .json = query->json
+    };
+
+    if (dup2(query->output, STDOUT_FILENO) >= 0) {
+        http_explain(app->http, &question);
+    }
+}
+
 void dump_print(const struct launch *launch, const struct app *app)
 {
     static void (*const dumps[])(const struct app *app) = { [DUMP_HOSTS] = dump_hosts,
                                                             [DUMP_MODULES] = dump_modules,
                                                             [DUMP_DIRECTIVES] = dump_directives,
-                                                            [DUMP_DIRECTIVES_MD] = dump_page };
+                                                            [DUMP_DIRECTIVES_MD] = dump_page,
+                                                            [DUMP_ROUTES] = dump_routes };
 
     if (dumps[launch->dump]) {
         dumps[launch->dump](app);

@@ -21,11 +21,26 @@ struct scoreboard;   /* scoreboard/scoreboard.h */
 struct ticket_ring;  /* util/ticket_ring.h */
 
 /* -S, -M, -L: check_only, then print to standard output. */
-enum launch_dump { DUMP_NOTHING, DUMP_HOSTS, DUMP_MODULES, DUMP_DIRECTIVES, DUMP_DIRECTIVES_MD };
+enum launch_dump {
+    DUMP_NOTHING,
+    DUMP_HOSTS,
+    DUMP_MODULES,
+    DUMP_DIRECTIVES,
+    DUMP_DIRECTIVES_MD,
+    DUMP_ROUTES
+};
+
+/* DUMP_ROUTES: what is asked, and where the answer goes. */
+struct launch_query {
+    const char *path, *method, *host; /* path and host may be NULL */
+    bool json;
+    int output; /* a memfd */
+};
 
 struct launch {
     uint64_t number;
     enum launch_dump dump;
+    const struct launch_query *query; /* of DUMP_ROUTES, else NULL */
     const struct conf *conf;
     struct diags *scan;                   /* what the master found wrong; never NULL */
     bool check_only;                      /* configtest, or scan has errors: load, report, exit */

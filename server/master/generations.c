@@ -140,7 +140,7 @@ static void role_words(char *out, size_t size, uint64_t number)
 
 static pid_t fork_generation(struct master *m, struct generation *gen, struct launch *launch)
 {
-    int keep[KEEP_MAX], count;
+    int keep[KEEP_MAX + 1], count;
     char name[64];
     int pair[2];
     pid_t pid;
@@ -150,6 +150,9 @@ static pid_t fork_generation(struct master *m, struct generation *gen, struct la
     }
     launch->master_fd = pair[1];
     count = kept_descriptors(gen->manifest, pair[1], keep);
+    if (launch->query != NULL) {
+        keep[count++] = launch->query->output;
+    }
     role_words(name, sizeof(name), gen->number);
     pid = fork_role(name, keep, count, true);
     if (pid == 0) {
@@ -169,6 +172,7 @@ struct generation *generation_start(struct master *m, struct manifest *manifest,
     struct generation *gen = remember(m, manifest, number);
     struct launch launch = { .number = number,
                              .dump = dump,
+                             .query = m->job != NULL ? m->job->query : NULL,
                              .conf = manifest->conf,
                              .scan = scan,
                              .check_only = check_only,

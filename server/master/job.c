@@ -67,6 +67,9 @@ void job_destroy(struct master *m, struct job *job)
 {
     stop_builder(m, job);
     probe_end(m, job);
+    if (job->query != NULL) {
+        (void)close(job->query->output);
+    }
     timer_clear(&m->loop, &job->timer);
     manifest_drop(m, job->manifest);
     outcome_destroy(job->outcome);

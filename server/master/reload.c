@@ -30,6 +30,7 @@
 #include "master/notify.h"
 #include "master/probation.h"
 #include "master/probe.h"
+#include "master/query.h"
 #include "master/report.h"
 #include "master/rollback.h"
 #include "master/stop.h"
@@ -53,7 +54,12 @@ static void answer_clients(struct master *m, struct job *job, const struct outco
 
         job->clients = client->next_waiting;
         client->next_waiting = NULL;
-        control_reply_outcome(m, client, outcome);
+        if (job->query != NULL && outcome->ok) {
+            query_answer(m, client, job);
+        }
+        else {
+            control_reply_outcome(m, client, outcome);
+        }
     }
 }
 
@@ -447,7 +453,12 @@ static void run(struct master *m, struct job *job)
         step_back(m, job);
         break;
     default:
-        step_build(m);
+        if (job->query != NULL) {
+            step_start(m);
+        }
+        else {
+            step_build(m);
+        }
         break;
     }
 }
@@ -554,6 +565,11 @@ void reload_check(struct master *m, enum launch_dump dump, struct control_client
     struct job *job = job_create(JOB_CHECK, "configtest");
 
     job->dump = dump;
+    reload_add_check(m, job, client);
+}
+
+void reload_add_check(struct master *m, struct job *job, struct control_client *client)
+{
     job_add_client(job, client);
     if (m->phase != PHASE_RUNNING) {
         abandon(m, job, "the server is stopping");

@@ -12,6 +12,8 @@
 /* Asks. client may be NULL (a signal); it gets the outcome. cut: restart. */
 void reload_request(struct master *m, bool cut, struct control_client *client);
 void reload_check(struct master *m, enum launch_dump dump, struct control_client *client);
+/* A check of another kind. */
+void reload_add_check(struct master *m, struct job *job, struct control_client *client);
 /* The very first one. */
 void reload_first(struct master *m);
 /* -X. */

@@ -153,6 +153,7 @@ struct job {
     uint64_t target;    /* of a rollback; 0: what served before */
     uint64_t guilty;    /* a rollback that nobody asked for: what it is from; 0 else */
     enum launch_dump dump;
+    struct launch_query *query; /* a question to what serves, in place of a check; else NULL */
     int64_t began_us;
     struct outcome *outcome;
     struct manifest *manifest;
