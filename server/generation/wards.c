@@ -74,7 +74,7 @@ static void poke_siblings(const struct minding *m)
  * crashing is to be found out soon. */
 static bool on_probation(const struct minding *m, int64_t now)
 {
-    return now - m->ready_at <= m->launch->conf->process.probation_time;
+    return now - m->ready_at < m->launch->conf->process.probation_time;
 }
 
 static void plan_respawn(const struct minding *m, struct ward *w)
