@@ -203,7 +203,8 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
 static void count_kind(struct worker *w, const struct request *q)
 {
     unsigned class = (unsigned)q->pub.status / 100;
-    uint32_t len = q->head.method_len;
+    /* a head that was refused behind its first line has a length, and no text */
+    uint32_t len = q->head.method != NULL ? q->head.method_len : 0;
     enum sb_counter method = SB_COUNTER_method_other;
 
     if (class >= 1 && class <= 5) {
