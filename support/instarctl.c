@@ -148,6 +148,8 @@ static const struct verb verbs[] = {
     { "generations", do_ask, true, 0, "", "what lives, and what became of the last ones" },
     { "rollback", do_rollback, true, 1, "[generation]",
       "serve again what served before this, or what that generation served" },
+    { "upgrade", do_ask, true, 0, "",
+      "go on as the server binary that is installed now, in the same process" },
     { "reopen", do_ask, true, 0, "",
       "open the log files anew; returns when nobody writes to the old ones" },
     { "top", do_top, true, 0, "[-n N] [-i SECONDS]", "a live view; N samples as plain lines" },

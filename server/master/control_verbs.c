@@ -17,6 +17,7 @@
 #include "master/sample.h"
 #include "master/stop.h"
 #include "master/tickets.h"
+#include "master/upgrade.h"
 #include "master/verbs.h"
 
 /* The words behind the verb. */
@@ -89,6 +90,12 @@ static void do_rollback(struct master *m, struct control_client *client, const s
     rollback_request(m, r->number, client);
 }
 
+static void do_upgrade(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    upgrade_request(m, client);
+}
+
 static void do_stop(struct master *m, struct control_client *client, const struct request *r)
 {
     (void)r;
@@ -149,6 +156,7 @@ static const struct {
     { "graceful", do_graceful },
     { "restart", do_restart },
     { "rollback", do_rollback },
+    { "upgrade", do_upgrade },
     { "stop", do_stop },
     { "graceful-stop", do_graceful_stop },
     { "reopen", do_reopen },

@@ -30,6 +30,7 @@
 #include "master/reopen.h"
 #include "master/successor.h"
 #include "scoreboard/scoreboard.h"
+#include "util/check.h"
 #include "util/diag.h"
 #include "util/log.h"
 #include "util/role.h"
@@ -125,6 +126,26 @@ static struct generation *remember(struct master *m, struct manifest *manifest, 
     gen->next = m->generations;
     m->generations = gen;
     generation_set_life(m, gen, GEN_STARTING);
+    return gen;
+}
+
+struct generation *generation_adopt(struct master *m, uint64_t number, pid_t pid, int fd,
+                                    bool alive)
+{
+    struct generation *gen = calloc(1, sizeof(*gen));
+
+    INS_CHECK(gen != NULL);
+    gen->number = number;
+    gen->pid = pid;
+    gen->alive = alive;
+    gen->source.fd = -1;
+    gen->slot = sb_generation_find(m->board, number);
+    gen->next = m->generations;
+    m->generations = gen;
+    if (fd >= 0 && source_add(&m->loop, &gen->source, fd, EPOLLIN, heard, gen) != 0) {
+        (void)close(fd);
+        gen->source.fd = -1;
+    }
     return gen;
 }
 

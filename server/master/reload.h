@@ -20,7 +20,9 @@ void reload_first(struct master *m);
 void reload_single(struct master *m);
 /* The same again, since the serving generation's process died. */
 void reload_successor(struct master *m);
-/* A rollback: it has its turn, each by itself. */
+/* Behind an upgrade: m->job is the reload that it is for. */
+void reload_resume(struct master *m);
+/* A rollback or an upgrade: it has its turn, each by itself. */
 void reload_queue(struct master *m, struct job *rollback);
 /* Starts the next job if none is running. */
 void reload_next(struct master *m);
@@ -36,6 +38,10 @@ void reload_generation_failed(struct master *m, struct generation *gen, int diag
 void reload_generation_exited(struct master *m, struct generation *gen, int status);
 /* Some generation has come to its end: a job may have waited for that. */
 void reload_generation_gone(struct master *m);
+/* From upgrade.c: the running job ends; its diagnostics say why. */
+void reload_upgrade_failed(struct master *m);
+/* The error log of what serves is the master's, too. */
+void reload_use_log(const struct manifest *manifest);
 /* True if pid was the running job's builder, which is reaped then. */
 bool reload_builder_exited(struct master *m, pid_t pid);
 /* From probe.c: all probes of the running job are answered as they should be, or one is

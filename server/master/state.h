@@ -131,9 +131,18 @@ struct outcome {
     struct diags *diags;
 };
 
-enum job_kind { JOB_START, JOB_RELOAD, JOB_ROLLBACK, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
+enum job_kind {
+    JOB_START,
+    JOB_RELOAD,
+    JOB_ROLLBACK,
+    JOB_UPGRADE, /* until the exec; what follows is a reload */
+    JOB_SUCCESSOR,
+    JOB_CHECK,
+    JOB_SINGLE
+};
 enum job_step {
     STEP_QUEUED,
+    STEP_CHECKING, /* the new binary */
     STEP_BUILDING,
     STEP_WAITING,
     STEP_STARTING,
@@ -148,6 +157,7 @@ struct job {
     enum job_kind kind;
     enum job_step step;
     bool cut;           /* restart: the old generation drains with a deadline of now */
+    bool upgraded;      /* the reload behind an upgrade */
     bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
     uint64_t turn;      /* in the order in which they were asked for */
     uint64_t target;    /* of a rollback; 0: what served before */
@@ -226,8 +236,8 @@ struct master {
     bool tried_last;        /* the start has done that */
     struct job *job;        /* running */
     struct job *waiting;    /* one reload for all who asked since the running job began */
-    struct job *rollbacks;
-    struct job *checks; /* configtests */
+    struct job *rollbacks;  /* and upgrades */
+    struct job *checks;     /* configtests */
     uint64_t last_turn;
     bool need_successor; /* the serving generation's process is gone */
     int successors_in_a_row;

@@ -139,6 +139,11 @@ void store_flush(struct store *store)
     }
 }
 
+bool store_is_at_rest(const struct master *m)
+{
+    return m->store == NULL || (m->store->writer == 0 && m->store->pending == NULL);
+}
+
 bool store_writer_exited(struct master *m, pid_t pid, int status)
 {
     struct store *store = m->store;
