@@ -301,6 +301,12 @@ static void wait_for_first(struct master *m)
         board_publish(m);
     }
     if (m->last_reload != NULL) {
+        if (!m->last_reload->ok) {
+            /* Whoever hears of it may start the next one at once. */
+            store_close(m);
+            pidfile_release(m->pid_file);
+            m->pid_file = NULL;
+        }
         tell_outcome(m->options, m->last_reload);
     }
     else {
