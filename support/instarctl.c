@@ -184,6 +184,15 @@ static int usage(int code)
     return code;
 }
 
+/* For completion in shells. */
+static int list_verbs(void)
+{
+    for (size_t i = 0; i < VERBS; i++) {
+        (void)printf("%s\t%s\n", verbs[i].name, verbs[i].help);
+    }
+    return VERB_DONE;
+}
+
 static int run_verb(struct request *r)
 {
     struct whereabouts w;
@@ -208,9 +217,10 @@ static int run_verb(struct request *r)
 
 /* ---- Options ----------------------------------------------------------- */
 
-enum { OPTION_JSON = 256, OPTION_VERSION, OPTION_METHOD, OPTION_HOST };
+enum { OPTION_JSON = 256, OPTION_VERSION, OPTION_METHOD, OPTION_HOST, OPTION_VERBS };
 
 static const struct option long_options[] = { { "json", no_argument, NULL, OPTION_JSON },
+                                              { "verbs", no_argument, NULL, OPTION_VERBS },
                                               { "method", required_argument, NULL, OPTION_METHOD },
                                               { "host", required_argument, NULL, OPTION_HOST },
                                               { "help", no_argument, NULL, 'h' },
@@ -241,6 +251,8 @@ static int take_option(struct request *r, int option, const char *arg)
     case OPTION_JSON:
         r->cli.json = true;
         return -1;
+    case OPTION_VERBS:
+        return list_verbs();
     case OPTION_METHOD:
         r->method = arg;
         return -1;
