@@ -218,7 +218,8 @@ static void define(struct command *c, const char *name)
         enum launch_dump dump;
     } dumps[] = { { "DUMP_VHOSTS", DUMP_HOSTS },
                   { "DUMP_MODULES", DUMP_MODULES },
-                  { "DUMP_DIRECTIVES_MD", DUMP_DIRECTIVES_MD } };
+                  { "DUMP_DIRECTIVES_MD", DUMP_DIRECTIVES_MD },
+                  { "DUMP_DIRECTIVES_MAN", DUMP_DIRECTIVES_MAN } };
 
     (void)cli_option(&c->cli, 'D', name);
     c->master.foreground = c->master.foreground || strcmp(name, "FOREGROUND") == 0;

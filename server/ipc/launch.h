@@ -27,6 +27,7 @@ enum launch_dump {
     DUMP_MODULES,
     DUMP_DIRECTIVES,
     DUMP_DIRECTIVES_MD,
+    DUMP_DIRECTIVES_MAN,
     DUMP_ROUTES
 };
 
