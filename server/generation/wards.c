@@ -13,6 +13,7 @@
 
 #include "config/conf.h"
 #include "generation/certs.h"
+#include "generation/stapler.h"
 #include "http/http_app.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
@@ -165,6 +166,7 @@ void wards_reap(struct minding *m, struct diags *diags)
         continue;
     }
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        stapler_exited(m, pid);
         for (int i = 0; i < m->count; i++) {
             if (m->wards[i].pid == pid) {
                 bury(m, &m->wards[i], status, diags);
@@ -232,6 +234,7 @@ int wards_timeout(const struct minding *m, int64_t now)
             due = earliest(due, w->started + start_timeout + 1);
         }
     }
+    due = earliest(due, stapler_due(m));
     if (due == INT64_MAX) {
         return -1;
     }
@@ -245,6 +248,7 @@ void wards_run_timers(struct minding *m)
     if (m->state == MIND_SERVING) {
         respawn_due(m, now);
         kill_stuck(m, now);
+        stapler_run_timers(m, now);
     }
     if (m->state == MIND_STOPPING && now >= m->kill_at) {
         wards_signal(m, SIGKILL);

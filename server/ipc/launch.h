@@ -18,6 +18,7 @@ struct listener_set; /* util/listener.h */
 struct build_list;   /* builder/builder.h */
 struct log_set;      /* config/logs.h: the log files the master has opened */
 struct scoreboard;   /* scoreboard/scoreboard.h */
+struct staple_board; /* util/staple_board.h */
 struct ticket_ring;  /* util/ticket_ring.h */
 
 /* -S, -M, -L: check_only, then print to standard output. */
@@ -50,6 +51,7 @@ struct launch {
     const struct log_set *logs;
     struct scoreboard *board;
     const struct ticket_ring *tickets;
+    struct staple_board *staples;
     int master_fd; /* this generation's pair */
     int build_dir; /* open BuildDirectory, for relative dlopen */
 };

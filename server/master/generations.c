@@ -202,6 +202,7 @@ struct generation *generation_start(struct master *m, struct manifest *manifest,
                              .logs = manifest->logs,
                              .board = m->board,
                              .tickets = m->tickets.view,
+                             .staples = m->staples,
                              .build_dir = manifest->build_dir };
     int error;
 

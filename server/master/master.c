@@ -43,6 +43,7 @@
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
 #include "util/log.h"
+#include "util/staple_board.h"
 
 #define LOG_PART "master"
 
@@ -137,6 +138,11 @@ int master_make(struct master *m, const struct master_options *options,
         return error;
     }
     sink_count_losses(&m->board->master.counter[SB_MASTER_log_lost_aside]);
+    m->staples_fd = -1;
+    m->staples = staple_board_open(&m->staples_fd);
+    if (m->staples == NULL) {
+        return errno;
+    }
     m->builder = builder_create(m->pool);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_descriptor_limit();

@@ -217,6 +217,8 @@ struct master {
     struct store *store;        /* NULL: nothing is kept (a check, -X) */
     struct ticket_keys tickets; /* its memfd outlives the binary: it can be passed on */
     struct certs certs;
+    struct staple_board *staples; /* OCSP responses; passed on like the keys */
+    int staples_fd;
     int64_t tickets_every; /* ms, 0: never rotated */
     struct timer tickets_timer;
     int64_t started; /* apr_time_t */

@@ -73,8 +73,13 @@ static const char *policy_of(const struct ssl_server_conf *c, apr_pool_t *pool)
 static const char *identity_of(const struct ssl_server_conf *c, const char *policy,
                                apr_pool_t *pool)
 {
-    return apr_psprintf(pool, "%s|%d|%d|%s", policy, ssl_policy_of(c).honor_order,
-                        c->session_tickets, texts(c->ticket_key_files, pool));
+    const struct ssl_stapling *s = &c->stapling;
+    const char *stapling = apr_psprintf(
+        pool, "%d %d %s %d %d %d %d %d", s->use, s->return_errors, s->force_url ? s->force_url : "",
+        s->responder_timeout, s->standard_timeout, s->error_timeout, s->time_skew, s->max_age);
+
+    return apr_psprintf(pool, "%s|%d|%d|%s|%s", policy, ssl_policy_of(c).honor_order,
+                        c->session_tickets, texts(c->ticket_key_files, pool), stapling);
 }
 
 static const struct {
@@ -181,6 +186,10 @@ static bool context_fill(struct tls_app *app, struct tls_context *context, struc
         tls_diag(diags, &context->at, true, "the SSL settings cannot be used");
         return false;
     }
+    if (conf->stapling.use == 1 && app->shared.staples) {
+        (void)SSL_CTX_set_tlsext_status_cb(ctx, staple_callback);
+        (void)SSL_CTX_set_tlsext_status_arg(ctx, app->shared.staples);
+    }
     context->ticket_ring = app->shared.tickets;
     if (conf->ticket_key_files->nelts > 0) {
         context->ticket_files = tickets_read(app, conf->ticket_key_files, diags);
@@ -188,7 +197,7 @@ static bool context_fill(struct tls_app *app, struct tls_context *context, struc
             return false;
         }
     }
-    return verify_setup(app, context, conf, diags) && certificates_load(app, ctx, conf, diags);
+    return verify_setup(app, context, conf, diags) && certificates_load(app, context, diags);
 }
 
 bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,
@@ -197,6 +206,7 @@ bool context_build(struct tls_app *app, struct tls_context *into, struct tls_con
     bool ok;
 
     into->ticket_files = NULL;
+    into->stapled = 0;
     into->ctx = SSL_CTX_new(TLS_server_method());
     if (!into->ctx || !tls_hash_begin(app)) {
         tls_diag(diags, &into->at, true, "OpenSSL cannot be set up");

@@ -29,6 +29,7 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
     conf->session_tickets = UNSET;
     conf->verify = UNSET;
     conf->verify_depth = UNSET;
+    conf->stapling = (struct ssl_stapling){ UNSET, UNSET, NULL, UNSET, UNSET, UNSET, UNSET, UNSET };
     return conf;
 }
 
@@ -56,6 +57,14 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
     MERGE(verify, over->verify != UNSET);
     MERGE(verify_at, over->verify != UNSET);
     MERGE(verify_depth, over->verify_depth != UNSET);
+    MERGE(stapling.use, over->stapling.use != UNSET);
+    MERGE(stapling.return_errors, over->stapling.return_errors != UNSET);
+    MERGE(stapling.force_url, over->stapling.force_url);
+    MERGE(stapling.responder_timeout, over->stapling.responder_timeout != UNSET);
+    MERGE(stapling.standard_timeout, over->stapling.standard_timeout != UNSET);
+    MERGE(stapling.error_timeout, over->stapling.error_timeout != UNSET);
+    MERGE(stapling.time_skew, over->stapling.time_skew != UNSET);
+    MERGE(stapling.max_age, over->stapling.max_age != UNSET);
     return conf;
 }
 
@@ -214,10 +223,31 @@ static const char *set_verify(ins_cmd *cmd, void *conf, const char *arg)
                         arg);
 }
 
+static const char *set_responder(ins_cmd *cmd, void *conf, const char *arg)
+{
+    struct ssl_server_conf *c = conf;
+
+    if (strncasecmp(arg, "http://", 7) != 0 || arg[7] == '\0' || arg[7] == '/') {
+        return apr_psprintf(cmd->pool, "\"%s\" is not http://HOST[:PORT][/PATH]", arg);
+    }
+    c->stapling.force_url = arg;
+    return NULL;
+}
+
 static size_t certificates_field = offsetof(struct ssl_server_conf, certificates);
 static size_t keys_field = offsetof(struct ssl_server_conf, keys);
 static size_t ticket_key_field = offsetof(struct ssl_server_conf, ticket_key_files);
 static size_t ca_field = offsetof(struct ssl_server_conf, ca_file);
+
+/* clang-format off */
+#define STAPLING_FLAG(nm, member, dflt, words)                                                     \
+    { .name = nm, .args = INS_ARGS_FLAG_FIELD, .where = INS_IN_SERVER, .syntax = "On|Off",         \
+      .initial = dflt, .help = words, .offset = offsetof(struct ssl_server_conf, stapling.member) }
+#define STAPLING_SECONDS(nm, member, lo, dflt, words)                                              \
+    { .name = nm, .args = INS_ARGS_INT_FIELD, .where = INS_IN_SERVER, .syntax = "SECONDS",         \
+      .initial = dflt, .help = words, .offset = offsetof(struct ssl_server_conf, stapling.member), \
+      .min = lo, .max = 31536000 }
+/* clang-format on */
 
 static const ins_directive directives[] = {
     { .name = "SSLEngine",
@@ -314,6 +344,27 @@ static const ins_directive directives[] = {
       .offset = offsetof(struct ssl_server_conf, verify_depth),
       .min = 0,
       .max = 100 },
+    STAPLING_FLAG("SSLUseStapling", use, "Off",
+                  "send a fresh OCSP response with the certificate; fetched in the background"),
+    { .name = "SSLStaplingForceURL",
+      .args = INS_ARGS_ONE,
+      .where = INS_IN_SERVER,
+      .set = { .one = set_responder },
+      .syntax = "http://HOST[:PORT][/PATH]",
+      .initial = "what the certificate names",
+      .help = "the OCSP responder to ask" },
+    STAPLING_SECONDS("SSLStaplingResponderTimeout", responder_timeout, 1, "10",
+                     "how long a responder may take"),
+    STAPLING_SECONDS("SSLStaplingStandardCacheTimeout", standard_timeout, 1, "3600",
+                     "ask anew after that at the latest; sooner where a response expires"),
+    STAPLING_SECONDS("SSLStaplingErrorCacheTimeout", error_timeout, 1, "600",
+                     "when to ask a responder again that gave no usable response"),
+    STAPLING_SECONDS("SSLStaplingResponseTimeSkew", time_skew, 0, "300",
+                     "how far the responder's clock may be off"),
+    STAPLING_SECONDS("SSLStaplingResponseMaxAge", max_age, -1, "-1",
+                     "how old a response may be; -1: as old as it says itself"),
+    STAPLING_FLAG("SSLStaplingReturnResponderErrors", return_errors, "On",
+                  "send a response too that says revoked or unknown"),
     { 0 },
 };
 

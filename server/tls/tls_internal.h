@@ -33,6 +33,13 @@ struct ssl_text {
     unsigned line;
 };
 
+/* SSLUseStapling and SSLStapling...; seconds. */
+struct ssl_stapling {
+    int use, return_errors; /* UNSET, 0, 1 */
+    const char *force_url;  /* NULL: what the certificate says */
+    int responder_timeout, standard_timeout, error_timeout, time_skew, max_age;
+};
+
 struct ssl_server_conf {
     int engine; /* UNSET, 0, 1 */
     struct ssl_text engine_at;
@@ -50,6 +57,7 @@ struct ssl_server_conf {
     int verify; /* UNSET or enum ssl_verify */
     struct ssl_text verify_at;
     int verify_depth;
+    struct ssl_stapling stapling;
     struct tls_context *context; /* made by tls_app_create(); NULL: no TLS of its own */
 };
 
@@ -107,6 +115,7 @@ struct tls_context {
     const char *policy;               /* what matters for tls_server_compatible() */
     enum ssl_verify verify;
     int verify_depth;
+    unsigned stapled;                  /* certificates that an OCSP response is fetched for */
     struct ticket_files *ticket_files; /* NULL: the ring's keys */
     const struct ticket_ring *ticket_ring;
 };
@@ -161,9 +170,13 @@ bool tls_files_hash(struct tls_app *app, const struct ssl_server_conf *conf,
 
 /* ---- */
 
-/* Certificates and keys of a server into ctx. False where an error was reported. */
-bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
-                       struct diags *diags);
+/* Certificates and keys into context->ctx. False where an error was reported. */
+bool certificates_load(struct tls_app *app, struct tls_context *context, struct diags *diags);
+/* Stapling (staple.c) to the certificate that was just put into context->ctx, where it is wanted.
+ * False when out of memory. */
+bool staple_set_up(struct tls_app *app, struct tls_context *context, const struct ssl_text *at,
+                   const char *path, struct diags *diags);
+int staple_callback(SSL *ssl, void *board);
 /* OpenSSL's context for into->conf, with the files' digest; owner is what connections find
  * by it. False where an error was reported; nothing is kept then. */
 bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,
