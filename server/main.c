@@ -2,11 +2,14 @@
 /* instar: the command line, which is httpd's, and the one place that knows both
  * the master and what it starts. */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 #include <apr_version.h>
 #include <apu_version.h>
 
@@ -17,6 +20,7 @@
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/signals.h"
+#include "master/upgrade.h"
 #include "master/verbs.h"
 #include "util/log.h"
 #include "util/role.h"
@@ -90,6 +94,35 @@ static int show_settings(struct command *c)
     return VERB_DONE;
 }
 
+/* ---- What an upgrade executes -------------------------------------------- */
+
+/* As it was called, so that a new file at the same place is found; by its place where it
+ * was looked up in PATH. */
+static const char *own_path(const char *name, apr_pool_t *pool)
+{
+    char place[PATH_MAX];
+    ssize_t n;
+
+    if (name[0] == '/') {
+        return name;
+    }
+    if (strchr(name, '/') != NULL && getcwd(place, sizeof(place)) != NULL) {
+        return apr_pstrcat(pool, place, "/", name, NULL);
+    }
+    n = readlink("/proc/self/exe", place, sizeof(place) - 1);
+    return n > 0 ? apr_pstrmemdup(pool, place, (apr_size_t)n) : name;
+}
+
+/* -1: this is an ordinary start. */
+static int resume(const struct command *c, char *const *argv)
+{
+    const char *state = getenv(UPGRADE_VARIABLE);
+    int fd = state != NULL ? atoi(state) : -1;
+
+    (void)unsetenv(UPGRADE_VARIABLE);
+    return fd > STDERR_FILENO ? master_resume(fd, c->cli.conf.prefix, argv, &ops) : -1;
+}
+
 /* ---- -k ---------------------------------------------------------------- */
 
 static int start(struct command *c)
@@ -161,12 +194,14 @@ static int run_verb(struct command *c)
 
 /* ---- Options ----------------------------------------------------------- */
 
-enum { OPTION_JSON = 256, OPTION_COLOUR, OPTION_WORDS };
+enum { OPTION_JSON = 256, OPTION_COLOUR, OPTION_WORDS, OPTION_READ_STATE };
 
 /* For instarctl, which hands some verbs on; not for people. */
 static const struct option long_options[] = { { "json", no_argument, NULL, OPTION_JSON },
                                               { "colour", no_argument, NULL, OPTION_COLOUR },
                                               { "words", no_argument, NULL, OPTION_WORDS },
+                                              { "read-state", required_argument, NULL,
+                                                OPTION_READ_STATE },
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
 
@@ -183,7 +218,8 @@ static void define(struct command *c, const char *name)
         enum launch_dump dump;
     } dumps[] = { { "DUMP_VHOSTS", DUMP_HOSTS },
                   { "DUMP_MODULES", DUMP_MODULES },
-                  { "DUMP_DIRECTIVES_MD", DUMP_DIRECTIVES_MD } };
+                  { "DUMP_DIRECTIVES_MD", DUMP_DIRECTIVES_MD },
+                  { "DUMP_DIRECTIVES_MAN", DUMP_DIRECTIVES_MAN } };
 
     (void)cli_option(&c->cli, 'D', name);
     c->master.foreground = c->master.foreground || strcmp(name, "FOREGROUND") == 0;
@@ -245,6 +281,8 @@ static int take_option(struct command *c, int option, const char *arg)
     case OPTION_COLOUR:
         c->cli.colour = true;
         return -1;
+    case OPTION_READ_STATE:
+        return master_read_state(atoi(arg));
     case OPTION_WORDS:
         c->cli.words = true;
         return -1;
@@ -285,6 +323,12 @@ int main(int argc, char **argv)
         return VERB_REFUSED;
     }
     cli_init(&c.cli, pool);
+    code = resume(&c, argv);
+    if (code >= 0) {
+        return code;
+    }
+    c.master.binary = own_path(argv[0], pool);
+    c.master.argv = argv;
     /* The first process of a container has nobody to return to. */
     c.master.foreground = getpid() == 1;
     code = take_options(&c, argc, argv);

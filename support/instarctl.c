@@ -109,6 +109,26 @@ static int do_configtest(struct request *r, const struct whereabouts *w)
     return cli_print(&r->cli, answer.code, answer.text);
 }
 
+static bool has_blank(const char *text)
+{
+    return text != NULL && text[strcspn(text, " \t\r\n")] != '\0';
+}
+
+static int do_routes(struct request *r, const struct whereabouts *w)
+{
+    const char *path = r->operand_count > 0 ? r->operands[0] : NULL;
+    const char *line = "routes";
+
+    if (has_blank(path) || has_blank(r->method) || has_blank(r->host)) {
+        (void)fputs("instarctl: no blank can stand there: write %20 in a path\n", stderr);
+        return VERB_USAGE;
+    }
+    line = path != NULL ? apr_pstrcat(r->cli.pool, line, " path=", path, NULL) : line;
+    line = r->method != NULL ? apr_pstrcat(r->cli.pool, line, " method=", r->method, NULL) : line;
+    line = r->host != NULL ? apr_pstrcat(r->cli.pool, line, " host=", r->host, NULL) : line;
+    return cli_ask(&r->cli, w, line);
+}
+
 struct verb {
     const char *name;
     int (*act)(struct request *r, const struct whereabouts *w);
@@ -128,12 +148,16 @@ static const struct verb verbs[] = {
     { "generations", do_ask, true, 0, "", "what lives, and what became of the last ones" },
     { "rollback", do_rollback, true, 1, "[generation]",
       "serve again what served before this, or what that generation served" },
+    { "upgrade", do_ask, true, 0, "",
+      "go on as the server binary that is installed now, in the same process" },
     { "reopen", do_ask, true, 0, "",
       "open the log files anew; returns when nobody writes to the old ones" },
     { "top", do_top, true, 0, "[-n N] [-i SECONDS]", "a live view; N samples as plain lines" },
     { "tail", do_tail, true, 1, "[error|access|PATH] [-n N]", "follow the logs, over reloads" },
     { "logs", do_ask, true, 0, "", "the log files of the serving configuration" },
     { "certs", do_ask, true, 0, "", "take renewed certificates and keys, without a reload" },
+    { "routes", do_routes, true, 1, "[PATH] [--method M] [--host H]",
+      "what would answer, and why; without PATH all routes" },
     { "rotate-ticket-keys", do_ask, true, 0, "", "TLS session ticket keys: the next one, now" },
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -160,6 +184,15 @@ static int usage(int code)
     return code;
 }
 
+/* For completion in shells. */
+static int list_verbs(void)
+{
+    for (size_t i = 0; i < VERBS; i++) {
+        (void)printf("%s\t%s\n", verbs[i].name, verbs[i].help);
+    }
+    return VERB_DONE;
+}
+
 static int run_verb(struct request *r)
 {
     struct whereabouts w;
@@ -184,9 +217,10 @@ static int run_verb(struct request *r)
 
 /* ---- Options ----------------------------------------------------------- */
 
-enum { OPTION_JSON = 256, OPTION_VERSION, OPTION_METHOD, OPTION_HOST };
+enum { OPTION_JSON = 256, OPTION_VERSION, OPTION_METHOD, OPTION_HOST, OPTION_VERBS };
 
 static const struct option long_options[] = { { "json", no_argument, NULL, OPTION_JSON },
+                                              { "verbs", no_argument, NULL, OPTION_VERBS },
                                               { "method", required_argument, NULL, OPTION_METHOD },
                                               { "host", required_argument, NULL, OPTION_HOST },
                                               { "help", no_argument, NULL, 'h' },
@@ -217,6 +251,8 @@ static int take_option(struct request *r, int option, const char *arg)
     case OPTION_JSON:
         r->cli.json = true;
         return -1;
+    case OPTION_VERBS:
+        return list_verbs();
     case OPTION_METHOD:
         r->method = arg;
         return -1;

@@ -42,7 +42,7 @@ typedef struct ins_status_worker {
     uint64_t requests;
 } ins_status_worker;
 
-/* Counters of one metric stand together and have the same words. */
+/* Counters of one metric have the same words, and may stand apart. */
 typedef struct ins_status_counter {
     const char *name;   /* "status_2xx" */
     const char *metric; /* "responses_total" */

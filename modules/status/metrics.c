@@ -25,23 +25,38 @@ static void time_gauge(ins_request *r, const char *metric, const char *words, in
                (long long)us % 1000000);
 }
 
+static int came_before(const ins_status *s, int at)
+{
+    for (int i = 0; i < at; i++) {
+        if (strcmp(s->counters[i].metric, s->counters[at].metric) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void counter(ins_request *r, const ins_status_counter *c)
+{
+    if (c->labels[0]) {
+        ins_printf(r, "instar_%s{%s} %llu\n", c->metric, c->labels, (unsigned long long)c->value);
+    }
+    else {
+        ins_printf(r, "instar_%s %llu\n", c->metric, (unsigned long long)c->value);
+    }
+}
+
+/* All of a metric's stand together, as the format wants it. */
 static void counters(ins_request *r, const ins_status *s)
 {
-    const char *before = "";
-
     for (int i = 0; i < s->counter_count; i++) {
-        const ins_status_counter *c = &s->counters[i];
-
-        if (strcmp(before, c->metric) != 0) {
-            head(r, c->metric, "counter", c->words);
+        if (came_before(s, i)) {
+            continue;
         }
-        before = c->metric;
-        if (c->labels[0]) {
-            ins_printf(r, "instar_%s{%s} %llu\n", c->metric, c->labels,
-                       (unsigned long long)c->value);
-        }
-        else {
-            ins_printf(r, "instar_%s %llu\n", c->metric, (unsigned long long)c->value);
+        head(r, s->counters[i].metric, "counter", s->counters[i].words);
+        for (int k = i; k < s->counter_count; k++) {
+            if (strcmp(s->counters[k].metric, s->counters[i].metric) == 0) {
+                counter(r, &s->counters[k]);
+            }
         }
     }
 }

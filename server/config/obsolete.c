@@ -43,6 +43,8 @@ const struct conf_obsolete conf_obsolete[] = {
     { "SSLCryptoDevice", "the TLS library chooses its engine" },
     { "SSLCompression", "TLS compression is never used" },
     { "SSLSessionCache", "sessions are resumed by tickets; see SSLSessionTickets" },
+    { "SSLStaplingCache", "responses are kept in shared memory of the server's own" },
+    { "SSLStaplingFakeTryLater", "where there is no response none is sent" },
     { "SSLSessionCacheTimeout", "sessions are resumed by tickets; see SSLSessionTickets" },
     { NULL, NULL },
 };

@@ -111,7 +111,7 @@ struct app *app_load(const struct launch *launch, struct diags *diags, apr_pool_
 {
     struct loading *l = begin(launch, diags, pool);
     struct app *app = l->app;
-    const struct tls_shared shared = { .tickets = launch->tickets };
+    const struct tls_shared shared = { .tickets = launch->tickets, .staples = launch->staples };
 
     diags_append(diags, launch->scan);
     loading_doing(l, "reading the config");

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "generation/stapler.h"
 #include "ipc/ipc.h"
 #include "tls/tls.h"
 #include "util/bundle.h"
@@ -101,6 +102,9 @@ void certs_take(struct minding *m, const struct ipc_certs *order, int fd)
         round_now.done.renewed = renewal.renewed;
         round_now.done.unchanged = renewal.unchanged;
         ask_workers(m);
+        if (renewal.renewed > 0) {
+            stapler_renew(m);
+        }
     }
     end_if_all_answered(m);
 }

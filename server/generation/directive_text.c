@@ -2,6 +2,7 @@
 /* Directive tables printed for people. */
 #include "generation/directive_text.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +90,57 @@ static void print_row(const ins_directive *row)
     print_words(row->help ? row->help : "");
     (void)putchar('\n');
 }
+
+/* ---- mdoc(7) ------------------------------------------------------------ */
+
+/* An argument of a macro in quotes; or a line of text, which must not begin like a macro. */
+static void print_roff(const char *text, bool argument)
+{
+    if (!argument && (*text == '.' || *text == '\'')) {
+        (void)fputs("\\&", stdout);
+    }
+    for (; *text; text++) {
+        if (*text == '\\') {
+            (void)fputs("\\e", stdout);
+        }
+        else if (*text == '"' && argument) {
+            (void)fputs("\"\"", stdout);
+        }
+        else {
+            (void)putchar(*text);
+        }
+    }
+}
+
+static void print_entry(const ins_directive *row)
+{
+    (void)fputs(".It Li \"", stdout);
+    print_roff(row->name, true);
+    if (row->syntax && *row->syntax) {
+        (void)putchar(' ');
+        print_roff(row->syntax, true);
+    }
+    printf("%s\"\n", closing(row));
+    print_roff(row->help ? row->help : "", false);
+    (void)putchar('\n');
+    printf(".br\nWhere: %s.", context(row));
+    if (row->initial) {
+        (void)fputs(" Default: ", stdout);
+        print_roff(row->initial, false);
+    }
+    (void)putchar('\n');
+}
+
+void directives_mdoc(const ins_directive *table, const char *title)
+{
+    printf(".Ss %s\n.Bl -tag -width Ds\n", title);
+    for (const ins_directive *row = table; row && row->name; row++) {
+        print_entry(row);
+    }
+    (void)fputs(".El\n", stdout);
+}
+
+/* ---- Markdown ----------------------------------------------------------- */
 
 void directives_markdown(const ins_directive *table, const char *title)
 {

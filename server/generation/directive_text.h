@@ -8,6 +8,8 @@
 
 /* As httpd's -L: name and part, help, default, where. table ends with { 0 }. */
 void directives_list(const ins_directive *table, const char *part);
+/* A section of instar.conf(5). */
+void directives_mdoc(const ins_directive *table, const char *title);
 /* A section of the page. */
 void directives_markdown(const ins_directive *table, const char *title);
 

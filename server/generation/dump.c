@@ -4,12 +4,14 @@
 
 #include <grp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "config/conf.h"
 #include "generation/app.h"
 #include "generation/containers.h"
 #include "generation/directive_text.h"
 #include "generation/loading.h"
+#include "http/http_app.h"
 #include "http/http_conf.h"
 #include "tls/tls.h"
 
@@ -53,6 +55,15 @@ static void dump_directives(const struct app *app)
     }
 }
 
+/* A module's are for who has loaded it. */
+static void own_tables(void (*print)(const ins_directive *table, const char *title))
+{
+    print(conf_process_directives, "Process and config language");
+    print(container_directives, "Containers");
+    print(core_module.directives, "HTTP");
+    print(ssl_module.directives, "TLS");
+}
+
 static void dump_page(const struct app *app)
 {
     (void)app;
@@ -61,18 +72,50 @@ static void dump_page(const struct app *app)
         "Generated from the server's own tables (`instar -L` prints the same, with the loaded\n"
         "modules'). Times are in seconds unless they end in `ms`, `s`, `m` or `h`; sizes are in\n"
         "bytes unless they end in `K`, `M` or `G`.\n");
-    directives_markdown(conf_process_directives, "Process and config language");
-    directives_markdown(container_directives, "Containers");
-    directives_markdown(core_module.directives, "HTTP");
-    directives_markdown(ssl_module.directives, "TLS");
+    own_tables(directives_markdown);
+    printf("\n`instar -L` also prints the directives of the modules that a configuration loads.\n");
+}
+
+static void dump_manual(const struct app *app)
+{
+    (void)app;
+    printf(
+        ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+        ".\\\" Generated from the server's own tables: make docs\n"
+        ".Dd November 27, 2026\n.Dt INSTAR.CONF 5\n.Os\n"
+        ".Sh NAME\n.Nm instar.conf\n.Nd configuration of instar\n"
+        ".Sh DESCRIPTION\n"
+        "The language is Apache httpd's: a directive a line, a backslash at the end of a line "
+        "continues it,\n# begins a comment, ${NAME} is replaced by what Define or the environment "
+        "has for it.\nTimes are in seconds unless they end in ms, s, m or h; sizes are in bytes "
+        "unless they end in\nK, M or G.\nRelative paths start at ServerRoot.\n.Pp\n"
+        ".Dl instarctl configtest\nsays all that is wrong, and\n.Dl instar -L\n"
+        "prints this list with the directives of the loaded modules.\n"
+        ".Sh DIRECTIVES\n");
+    own_tables(directives_mdoc);
+    printf(".Sh SEE ALSO\n.Xr instar 8 ,\n.Xr instarctl 8\n");
+}
+
+/* Nobody reads this process's own standard output. */
+static void dump_routes(const struct app *app)
+{
+    const struct launch_query *query = app->launch->query;
+    struct route_question question = {
+        .path = query->path, .method = query->method, .host = query->host, .json = query->json
+    };
+
+    if (dup2(query->output, STDOUT_FILENO) >= 0) {
+        http_explain(app->http, &question);
+    }
 }
 
 void dump_print(const struct launch *launch, const struct app *app)
 {
-    static void (*const dumps[])(const struct app *app) = { [DUMP_HOSTS] = dump_hosts,
-                                                            [DUMP_MODULES] = dump_modules,
-                                                            [DUMP_DIRECTIVES] = dump_directives,
-                                                            [DUMP_DIRECTIVES_MD] = dump_page };
+    static void (*const dumps[])(const struct app *app) = {
+        [DUMP_HOSTS] = dump_hosts,           [DUMP_MODULES] = dump_modules,
+        [DUMP_DIRECTIVES] = dump_directives, [DUMP_DIRECTIVES_MD] = dump_page,
+        [DUMP_DIRECTIVES_MAN] = dump_manual, [DUMP_ROUTES] = dump_routes
+    };
 
     if (dumps[launch->dump]) {
         dumps[launch->dump](app);

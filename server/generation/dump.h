@@ -7,7 +7,7 @@ struct app;
 struct launch;
 
 /* What launch->dump asks for; nothing for DUMP_NOTHING. app may be NULL for
- * DUMP_DIRECTIVES_MD, which is about the server's own tables alone. */
+ * DUMP_DIRECTIVES_MD and _MAN, which are about the server's own tables alone. */
 void dump_print(const struct launch *launch, const struct app *app);
 
 #endif

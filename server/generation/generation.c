@@ -36,10 +36,12 @@ static void use_log(const struct launch *launch)
     conf_apply_log_levels(&launch->conf->process);
 }
 
-/* Signals that are sent to all processes by name are the master's business. */
+/* Signals that are sent to all processes by name are the master's business; a log that has reached
+ * a limit of its size (SIGXFSZ) is written to no more, and ends nobody. */
 static void ignore_signals(void)
 {
-    static const int ignored[] = { SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT, SIGINT };
+    static const int ignored[] = { SIGPIPE,  SIGHUP,  SIGUSR1, SIGUSR2,
+                                   SIGWINCH, SIGQUIT, SIGINT,  SIGXFSZ };
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
         (void)signal(ignored[i], SIG_IGN);

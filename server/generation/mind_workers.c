@@ -13,6 +13,7 @@
 
 #include "config/logs.h"
 #include "generation/certs.h"
+#include "generation/stapler.h"
 #include "ipc/reopen.h"
 #include "util/listener.h"
 
@@ -73,6 +74,7 @@ static void hear_worker(struct minding *m, struct ward *w)
 static void stop(struct minding *m)
 {
     m->state = MIND_STOPPING;
+    stapler_stop(m);
     m->kill_at = minding_now() + MIND_STOP_MS;
     wards_signal(m, SIGTERM);
 }
@@ -90,6 +92,7 @@ static void drain(struct minding *m)
     if (m->state < MIND_DRAINING) {
         m->state = MIND_DRAINING;
         close_listeners(m);
+        stapler_stop(m);
     }
 }
 

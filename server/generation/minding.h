@@ -43,8 +43,10 @@ struct minding {
     struct ward *wards;
     int *kept; /* descriptors that loading left open: the workers' too */
     int kept_count;
-    int64_t kill_at;  /* MIND_STOPPING: SIGKILL then */
-    int64_t ready_at; /* when it began to serve, or to be fit for it */
+    pid_t stapler;      /* 0: none */
+    int64_t stapler_at; /* not before that */
+    int64_t kill_at;    /* MIND_STOPPING: SIGKILL then */
+    int64_t ready_at;   /* when it began to serve, or to be fit for it */
 };
 
 int64_t minding_now(void);

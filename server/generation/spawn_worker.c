@@ -83,7 +83,7 @@ void worker_child_exit(void *ctx)
 /* A signal sent to every process by the server's name is the master's business. */
 static void set_signals(void)
 {
-    static const int ignored[] = { SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT };
+    static const int ignored[] = { SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGQUIT, SIGXFSZ };
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
         (void)signal(ignored[i], SIG_IGN);

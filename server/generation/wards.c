@@ -13,6 +13,8 @@
 
 #include "config/conf.h"
 #include "generation/certs.h"
+#include "generation/stapler.h"
+#include "http/http_app.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
 
@@ -73,7 +75,7 @@ static void poke_siblings(const struct minding *m)
  * crashing is to be found out soon. */
 static bool on_probation(const struct minding *m, int64_t now)
 {
-    return now - m->ready_at <= m->launch->conf->process.probation_time;
+    return now - m->ready_at < m->launch->conf->process.probation_time;
 }
 
 static void plan_respawn(const struct minding *m, struct ward *w)
@@ -113,6 +115,19 @@ static void report_failed_start(const struct minding *m, const struct ward *w, c
               w->index, how, doing[0] ? ": it was " : "", doing);
 }
 
+/* What it was doing, as far as it is known: others may have run beside it. */
+static void name_handler(const struct minding *m, const struct ward *w, char *into, size_t size)
+{
+    uint32_t number = w->slot ? atomic_load(&w->slot->route) : 0;
+    const struct route *route = number > 0 ? http_route_at(m->app->http, number - 1) : NULL;
+
+    into[0] = '\0';
+    if (route) {
+        (void)snprintf(into, size, "%s of %s (%s %s)", route->handler_name, route->module->name,
+                       route->method, route->pattern);
+    }
+}
+
 static void bury(struct minding *m, struct ward *w, int status, struct diags *diags)
 {
     struct ipc_worker_down down = { .index = w->index, .pid = w->pid, .status = status };
@@ -120,8 +135,11 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
     char how[64];
 
     (void)describe_status(status, how, sizeof(how));
-    if (!expected && m->state != MIND_STOPPING) {
-        log_error("INS01304", "worker %u (pid %d) %s", w->index, (int)w->pid, how);
+    down.expected = expected || m->state == MIND_STOPPING;
+    name_handler(m, w, down.handler, sizeof(down.handler));
+    if (!down.expected) {
+        log_error("INS01304", "worker %u (pid %d) %s%s%s", w->index, (int)w->pid, how,
+                  down.handler[0] ? ", its last handler was " : "", down.handler);
     }
     w->pid = 0;
     close_fd(&w->fd);
@@ -148,6 +166,7 @@ void wards_reap(struct minding *m, struct diags *diags)
         continue;
     }
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        stapler_exited(m, pid);
         for (int i = 0; i < m->count; i++) {
             if (m->wards[i].pid == pid) {
                 bury(m, &m->wards[i], status, diags);
@@ -215,6 +234,7 @@ int wards_timeout(const struct minding *m, int64_t now)
             due = earliest(due, w->started + start_timeout + 1);
         }
     }
+    due = earliest(due, stapler_due(m));
     if (due == INT64_MAX) {
         return -1;
     }
@@ -228,6 +248,7 @@ void wards_run_timers(struct minding *m)
     if (m->state == MIND_SERVING) {
         respawn_due(m, now);
         kill_stuck(m, now);
+        stapler_run_timers(m, now);
     }
     if (m->state == MIND_STOPPING && now >= m->kill_at) {
         wards_signal(m, SIGKILL);

@@ -44,6 +44,9 @@ struct host_map {
     struct host_table main; /* the main server alone */
 };
 
+/* "192.0.2.1:80", "[::1]:*", "*:80". */
+void host_address_text(const struct host_address *address, char *text, size_t size);
+
 struct name_table *name_table_build(const struct host_table *hosts, apr_pool_t *pool);
 /* NULL where no name fits. */
 ins_server *name_table_find(const struct name_table *names, const char *name, size_t len);

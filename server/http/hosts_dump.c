@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static void dump_address(const struct host_address *address, char *text, size_t size)
+void host_address_text(const struct host_address *address, char *text, size_t size)
 {
     char ip[INET6_ADDRSTRLEN] = "*";
     char port[12] = "*";
@@ -50,7 +50,7 @@ static void dump_set(const struct host_table *set)
     const ins_server *s = set->first->server;
     char text[80];
 
-    dump_address(&set->address, text, sizeof(text));
+    host_address_text(&set->address, text, sizeof(text));
     if (set->count == 1) {
         printf("%-22s %s (%s:%u)\n", text, s->server_hostname, s->defn_name, s->defn_line_number);
         return;

@@ -77,6 +77,12 @@ void http_app_add_section(struct http_app *app, ins_server *s, enum http_section
 void http_app_finish(struct http_app *app, const struct log_set *logs, struct diags *diags);
 /* -S: the virtual hosts, to standard output. */
 void http_app_dump(const struct http_app *app);
+/* What would answer, and why, to standard output; without a path all routes. */
+struct route_question {
+    const char *path, *method, *host; /* method is always there */
+    bool json;
+};
+void http_explain(struct http_app *app, const struct route_question *question);
 
 /* ---- Finding (worker) ------------------------------------------------- */
 
@@ -128,6 +134,8 @@ void http_route(const struct http_app *app, const ins_server *s, const char *met
                 const char *path, struct route_match *match, apr_pool_t *pool);
 /* Indexes are below this. */
 unsigned http_route_count(const struct http_app *app);
+/* NULL where there is none of this index. */
+const struct route *http_route_at(const struct http_app *app, unsigned index);
 
 /* ---- Access log -------------------------------------------------------- */
 

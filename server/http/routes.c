@@ -245,3 +245,17 @@ unsigned http_route_count(const struct http_app *app)
 {
     return app->routes ? app->routes->count : 0;
 }
+
+const struct route *http_route_at(const struct http_app *app, unsigned index)
+{
+    for (const ins_server *s = app->servers; s; s = s->next) {
+        const struct route_list *list = http_server_conf(s)->route_lines;
+
+        for (const struct route_def *def = list ? list->first : NULL; def; def = def->next) {
+            if (def->pub.index == index && def->pub.handle) {
+                return &def->pub;
+            }
+        }
+    }
+    return NULL;
+}

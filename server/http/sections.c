@@ -33,6 +33,7 @@ struct section {
     bool below_only; /* it was written with that slash: /private/ is not /private */
     uint32_t hash;
     void **config;
+    const struct conf_node *node;
 };
 
 struct section_table {
@@ -176,6 +177,7 @@ void http_app_add_section(struct http_app *app, ins_server *s, enum http_section
     }
     section->text = pattern;
     section->config = config;
+    section->node = node;
     if (tilde || kind == HTTP_LOCATION_MATCH ? !compile_section(section, app->pool, node, diags)
                                              : !read_path(section, app->pool, node, diags)) {
         return;
@@ -357,6 +359,41 @@ static void **remember(struct http_app *app, const ins_server *s, const struct f
     return set->merged;
 }
 
+static void find_all(struct found *found, const struct http_app *app, const ins_server *s,
+                     const char *path, apr_pool_t *pool)
+{
+    const struct section_table *main_table = http_server_conf(app->servers)->sections;
+    const struct section_table *own_table =
+        s == app->servers ? NULL : http_server_conf(s)->sections;
+    size_t len = strlen(path);
+
+    found->list = found->few;
+    found->count = 0;
+    found->room = FEW_SECTIONS;
+    found->pool = pool;
+    if (main_table) {
+        find_sections(found, main_table, app->scratch, path, len);
+    }
+    if (own_table) {
+        find_sections(found, own_table, app->scratch, path, len);
+    }
+}
+
+const struct conf_node **sections_of_path(const struct http_app *app, const ins_server *s,
+                                          const char *path, unsigned *count, apr_pool_t *pool)
+{
+    const struct conf_node **nodes;
+    struct found found;
+
+    find_all(&found, app, s, path, pool);
+    nodes = apr_pcalloc(pool, (found.count + 1) * sizeof(*nodes));
+    for (unsigned i = 0; i < found.count; i++) {
+        nodes[i] = found.list[i]->node;
+    }
+    *count = found.count;
+    return nodes;
+}
+
 void **http_locate(struct http_app *app, ins_server *s, const char *path, apr_pool_t *pool)
 {
     const struct section_table *main_table = http_server_conf(app->servers)->sections;
@@ -364,23 +401,12 @@ void **http_locate(struct http_app *app, ins_server *s, const char *path, apr_po
         s == app->servers ? NULL : http_server_conf(s)->sections;
     const struct cached_set *set;
     struct found found;
-    size_t len;
     uint32_t hash;
 
     if (main_table == NULL && own_table == NULL) {
         return s->lookup_defaults;
     }
-    found.list = found.few;
-    found.count = 0;
-    found.room = FEW_SECTIONS;
-    found.pool = pool;
-    len = strlen(path);
-    if (main_table) {
-        find_sections(&found, main_table, app->scratch, path, len);
-    }
-    if (own_table) {
-        find_sections(&found, own_table, app->scratch, path, len);
-    }
+    find_all(&found, app, s, path, pool);
     if (found.count == 0) {
         return s->lookup_defaults;
     }

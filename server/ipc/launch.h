@@ -18,14 +18,31 @@ struct listener_set; /* util/listener.h */
 struct build_list;   /* builder/builder.h */
 struct log_set;      /* config/logs.h: the log files the master has opened */
 struct scoreboard;   /* scoreboard/scoreboard.h */
+struct staple_board; /* util/staple_board.h */
 struct ticket_ring;  /* util/ticket_ring.h */
 
 /* -S, -M, -L: check_only, then print to standard output. */
-enum launch_dump { DUMP_NOTHING, DUMP_HOSTS, DUMP_MODULES, DUMP_DIRECTIVES, DUMP_DIRECTIVES_MD };
+enum launch_dump {
+    DUMP_NOTHING,
+    DUMP_HOSTS,
+    DUMP_MODULES,
+    DUMP_DIRECTIVES,
+    DUMP_DIRECTIVES_MD,
+    DUMP_DIRECTIVES_MAN,
+    DUMP_ROUTES
+};
+
+/* DUMP_ROUTES: what is asked, and where the answer goes. */
+struct launch_query {
+    const char *path, *method, *host; /* path and host may be NULL */
+    bool json;
+    int output; /* a memfd */
+};
 
 struct launch {
     uint64_t number;
     enum launch_dump dump;
+    const struct launch_query *query; /* of DUMP_ROUTES, else NULL */
     const struct conf *conf;
     struct diags *scan;                   /* what the master found wrong; never NULL */
     bool check_only;                      /* configtest, or scan has errors: load, report, exit */
@@ -34,6 +51,7 @@ struct launch {
     const struct log_set *logs;
     struct scoreboard *board;
     const struct ticket_ring *tickets;
+    struct staple_board *staples;
     int master_fd; /* this generation's pair */
     int build_dir; /* open BuildDirectory, for relative dlopen */
 };

@@ -22,6 +22,8 @@ struct ipc_worker_down {
     uint32_t index;
     int32_t pid;
     int32_t status;
+    uint32_t expected; /* 1: it was told to end, or drained */
+    char handler[128]; /* that it called last: "risk of risk_module (GET /risk)"; "" none */
 };
 /* ACCEPT_ON, ACCEPT_OFF and its answer ACCEPT_STOPPED carry the switch's number. */
 struct ipc_switch {

@@ -106,6 +106,19 @@ void activation_take_environment(void)
     (void)unsetenv("LISTEN_FDNAMES");
 }
 
+void activation_adopt(const struct listener *l, const char *name, bool dual)
+{
+    struct activated *a = &passed.list[passed.count];
+    char *copy = strdup(name);
+
+    if (passed.count < ACTIVATED_MAX && copy != NULL) {
+        a->listener = *l;
+        a->name = copy;
+        a->dual = dual;
+        passed.count++;
+    }
+}
+
 int activation_count(void)
 {
     return passed.count;

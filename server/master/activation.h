@@ -30,6 +30,8 @@ const struct activated *activation_at(int i);
 const struct activated *activation_find(const struct listener *l);
 /* The next one of that name at or behind *i, which is moved behind it; NULL none. */
 const struct activated *activation_named(const char *name, int *i);
+/* One that the binary before had. */
+void activation_adopt(const struct listener *l, const char *name, bool dual);
 /* The descriptor is one of them: closing it is not ours to do. */
 bool activation_owns(int fd);
 

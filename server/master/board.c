@@ -104,6 +104,9 @@ static void count_failure(struct scoreboard *board, enum diag_stage stage)
     case DIAG_START:
         SB_MASTER_COUNT_ONE(board, failed_start, 1);
         return;
+    case DIAG_PROBE:
+        SB_MASTER_COUNT_ONE(board, failed_probe, 1);
+        return;
     default:
         SB_MASTER_COUNT_ONE(board, failed_other, 1);
         return;
@@ -114,6 +117,7 @@ static void count_outcome(struct scoreboard *board, const struct outcome *outcom
 {
     if (outcome->ok) {
         SB_MASTER_COUNT_ONE(board, reloads_ok, 1);
+        SB_MASTER_COUNT_ONE(board, rollbacks, strcmp(outcome->what, "rollback") == 0);
     }
     else {
         SB_MASTER_COUNT_ONE(board, reloads_failed, 1);

@@ -16,6 +16,7 @@
 #include "master/generations.h"
 #include "master/log_commands.h"
 #include "master/reload.h"
+#include "master/upgrade.h"
 #include "master/store.h"
 
 const char *child_words(int status, char buf[CHILD_WORDS])
@@ -61,7 +62,8 @@ static void reap(struct master *m, pid_t pid)
         return; /* reaped by builder_finish() */
     }
     if (waitpid(pid, &status, 0) == pid && !store_writer_exited(m, pid, status) &&
-        !log_command_exited(m, pid, status) && gen != NULL) {
+        !log_command_exited(m, pid, status) && !upgrade_check_exited(m, pid, status) &&
+        gen != NULL) {
         generation_exited(m, gen, status);
     }
 }

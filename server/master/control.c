@@ -20,6 +20,7 @@
 
 #include "config/conf.h"
 #include "master/certs.h"
+#include "master/control_state.h"
 #include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/reopen.h"
@@ -29,21 +30,9 @@
 
 #define LOG_PART "master"
 
-enum { CLIENTS_MAX = 64, ASK_MS = 5000, READ_MS = 30000, BACKLOG = 64 };
+enum { CLIENTS_MAX = 64, BACKLOG = 64 };
 
-struct control {
-    struct source source;
-    struct source by_config; /* the second way in: see socket_path_of_config() */
-    struct control_client *clients;
-    int client_count;
-    int spare; /* given up for a moment when descriptors have run out */
-    pid_t owner;
-    dev_t dev;
-    ino_t inode;
-    char path[PATH_MAX];
-};
-
-static void drop(struct master *m, struct control_client *client)
+void control_drop(struct master *m, struct control_client *client)
 {
     struct control_client **at;
 
@@ -59,18 +48,19 @@ static void drop(struct master *m, struct control_client *client)
     certs_forget_client(m, client);
     timer_clear(&m->loop, &client->timer);
     source_close(&m->loop, &client->source);
+    free(client->line);
     free(client->out);
     free(client);
 }
 
-static void overdue(struct master *m, void *ctx)
+void control_overdue(struct master *m, void *ctx)
 {
-    drop(m, ctx);
+    control_drop(m, ctx);
 }
 
 /* ---- Replies ----------------------------------------------------------- */
 
-static void send_more(struct master *m, struct control_client *client)
+void control_send_more(struct master *m, struct control_client *client)
 {
     while (client->out_sent < client->out_len) {
         ssize_t n = send(client->source.fd, client->out + client->out_sent,
@@ -78,7 +68,8 @@ static void send_more(struct master *m, struct control_client *client)
 
         if (n < 0 && errno == EAGAIN) {
             (void)source_change(&m->loop, &client->source, EPOLLOUT);
-            timer_set(&m->loop, &client->timer, loop_now_ms() + READ_MS, overdue, client);
+            timer_set(&m->loop, &client->timer, loop_now_ms() + CONTROL_READ_MS, control_overdue,
+                      client);
             return;
         }
         if (n < 0 && errno != EINTR) {
@@ -86,7 +77,7 @@ static void send_more(struct master *m, struct control_client *client)
         }
         client->out_sent += n > 0 ? (size_t)n : 0;
     }
-    drop(m, client);
+    control_drop(m, client);
 }
 
 void control_reply(struct master *m, struct control_client *client, int code, const char *text)
@@ -96,12 +87,12 @@ void control_reply(struct master *m, struct control_client *client, int code, co
 
     client->out = malloc(size);
     if (client->out == NULL) {
-        drop(m, client);
+        control_drop(m, client);
         return;
     }
     len = snprintf(client->out, size, "%d\n%s", code, text);
     client->out_len = (size_t)len;
-    send_more(m, client);
+    control_send_more(m, client);
 }
 
 void control_reply_outcome(struct master *m, struct control_client *client,
@@ -115,43 +106,49 @@ void control_reply_outcome(struct master *m, struct control_client *client,
 
 /* ---- Requests ---------------------------------------------------------- */
 
-static void read_request(struct master *m, struct control_client *client)
+void control_take_line(struct master *m, struct control_client *client)
 {
-    ssize_t n = recv(client->source.fd, client->in + client->in_len,
-                     sizeof(client->in) - 1 - client->in_len, MSG_DONTWAIT);
-    char *end;
+    char *end = memchr(client->in, '\n', client->in_len);
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (n <= 0) {
-        drop(m, client);
-        return;
-    }
-    client->in_len += (size_t)n;
-    end = memchr(client->in, '\n', client->in_len);
     if (end == NULL) {
         if (client->in_len == sizeof(client->in) - 1) {
-            drop(m, client);
+            control_drop(m, client);
         }
         return;
     }
     *end = '\0';
     client->asked = true;
+    client->line = strdup(client->in);
     timer_clear(&m->loop, &client->timer);
     (void)source_change(&m->loop, &client->source, EPOLLRDHUP);
     control_run(m, client);
 }
 
-static void client_ready(struct master *m, void *ctx, uint32_t events)
+static void read_request(struct master *m, struct control_client *client)
+{
+    ssize_t n = recv(client->source.fd, client->in + client->in_len,
+                     sizeof(client->in) - 1 - client->in_len, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0) {
+        control_drop(m, client);
+        return;
+    }
+    client->in_len += (size_t)n;
+    control_take_line(m, client);
+}
+
+void control_client_ready(struct master *m, void *ctx, uint32_t events)
 {
     struct control_client *client = ctx;
 
     if (client->out != NULL && (events & EPOLLOUT)) {
-        send_more(m, client);
+        control_send_more(m, client);
     }
     else if (client->asked) {
-        drop(m, client); /* it has stopped waiting */
+        control_drop(m, client); /* it has stopped waiting */
     }
     else {
         read_request(m, client);
@@ -181,7 +178,7 @@ static void turn_away(struct control *control, int door)
     control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void accept_ready(struct master *m, void *ctx, uint32_t events)
+void control_accept_ready(struct master *m, void *ctx, uint32_t events)
 {
     struct control *control = m->control;
     struct control_client *client;
@@ -198,7 +195,7 @@ static void accept_ready(struct master *m, void *ctx, uint32_t events)
     client =
         control->client_count < CLIENTS_MAX && is_allowed(fd) ? calloc(1, sizeof(*client)) : NULL;
     if (client == NULL ||
-        source_add(&m->loop, &client->source, fd, EPOLLIN, client_ready, client) != 0) {
+        source_add(&m->loop, &client->source, fd, EPOLLIN, control_client_ready, client) != 0) {
         free(client);
         (void)close(fd);
         return;
@@ -206,7 +203,7 @@ static void accept_ready(struct master *m, void *ctx, uint32_t events)
     client->next = control->clients;
     control->clients = client;
     control->client_count++;
-    timer_set(&m->loop, &client->timer, loop_now_ms() + ASK_MS, overdue, client);
+    timer_set(&m->loop, &client->timer, loop_now_ms() + CONTROL_ASK_MS, control_overdue, client);
 }
 
 /* ---- The socket -------------------------------------------------------- */
@@ -302,8 +299,8 @@ static void open_by_config(struct master *m, const char *config)
         return;
     }
     if (bind(fd, (const struct sockaddr *)&un, len) != 0 || listen(fd, BACKLOG) != 0 ||
-        source_add(&m->loop, &control->by_config, fd, EPOLLIN, accept_ready, &control->by_config) !=
-            0) {
+        source_add(&m->loop, &control->by_config, fd, EPOLLIN, control_accept_ready,
+                   &control->by_config) != 0) {
         control->by_config.fd = -1;
         (void)close(fd);
     }
@@ -316,7 +313,8 @@ int control_open(struct master *m, const char *path, const char *config)
 
     if (error == 0) {
         m->control = control;
-        error = source_add(&m->loop, &control->source, fd, EPOLLIN, accept_ready, &control->source);
+        error = source_add(&m->loop, &control->source, fd, EPOLLIN, control_accept_ready,
+                           &control->source);
     }
     if (error != 0) {
         m->control = NULL;
@@ -344,11 +342,11 @@ void control_close(struct master *m)
             control_reply(m, client, 0, report_stopped(client->json, "stopped\n"));
         }
         else {
-            drop(m, client);
+            control_drop(m, client);
         }
     }
     while (m->control->clients != NULL) {
-        drop(m, m->control->clients);
+        control_drop(m, m->control->clients);
     }
     (void)close(m->control->spare);
     free(m->control);
@@ -373,8 +371,8 @@ static void follow_socket(struct master *m, const char *path)
     memcpy(m->control->path, fresh.path, sizeof(fresh.path));
     m->control->dev = fresh.dev;
     m->control->inode = fresh.inode;
-    if (source_add(&m->loop, &m->control->source, fd, EPOLLIN, accept_ready, &m->control->source) !=
-        0) {
+    if (source_add(&m->loop, &m->control->source, fd, EPOLLIN, control_accept_ready,
+                   &m->control->source) != 0) {
         (void)close(fd);
         m->control->source.fd = -1;
     }

@@ -10,6 +10,7 @@
 #include "master/state.h"
 
 struct conf;
+struct image;
 
 enum { CONTROL_REQUEST_MAX = 8192 };
 
@@ -22,6 +23,7 @@ struct control_client {
     bool asked;   /* the request line was read */
     bool for_end; /* answered when the server ends */
     size_t in_len;
+    char *line; /* the request as it came: an upgrade asks it again */
     char in[CONTROL_REQUEST_MAX];
     char *out;
     size_t out_len, out_sent;
@@ -34,6 +36,10 @@ int control_open(struct master *m, const char *path, const char *config);
 void control_close(struct master *m);
 /* A reload may have given the socket and the pid file new places. */
 void control_follow(struct master *m, const struct conf *conf);
+
+/* For and from another binary: sockets, clients and what they wait for. 0 or errno. */
+void control_save(const struct master *m, struct image *image);
+int control_adopt(struct master *m, const struct image *image);
 
 void control_reply(struct master *m, struct control_client *client, int code, const char *text);
 void control_reply_outcome(struct master *m, struct control_client *client,

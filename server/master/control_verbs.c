@@ -9,6 +9,7 @@
 #include "master/control.h"
 #include "master/manifest.h"
 #include "master/memory.h"
+#include "master/query.h"
 #include "master/reload.h"
 #include "master/reopen.h"
 #include "master/report.h"
@@ -16,12 +17,14 @@
 #include "master/sample.h"
 #include "master/stop.h"
 #include "master/tickets.h"
+#include "master/upgrade.h"
 #include "master/verbs.h"
 
 /* The words behind the verb. */
 struct request {
-    const char *config; /* the file that is to be tested; NULL: ours */
-    uint64_t number;    /* of a generation; 0: not said */
+    const char *config;               /* the file that is to be tested; NULL: ours */
+    uint64_t number;                  /* of a generation; 0: not said */
+    const char *path, *method, *host; /* of a question; NULL: not said */
 };
 
 typedef void (*verb_fn)(struct master *m, struct control_client *client, const struct request *r);
@@ -60,6 +63,16 @@ static void do_logs(struct master *m, struct control_client *client, const struc
     reply_words(m, client, logs_text, logs_json);
 }
 
+static void do_routes(struct master *m, struct control_client *client, const struct request *r)
+{
+    struct launch_query query = { .path = r->path,
+                                  .method = r->method != NULL ? r->method : "GET",
+                                  .host = r->host,
+                                  .json = client->json };
+
+    query_ask(m, &query, client);
+}
+
 static void do_graceful(struct master *m, struct control_client *client, const struct request *r)
 {
     (void)r;
@@ -75,6 +88,12 @@ static void do_restart(struct master *m, struct control_client *client, const st
 static void do_rollback(struct master *m, struct control_client *client, const struct request *r)
 {
     rollback_request(m, r->number, client);
+}
+
+static void do_upgrade(struct master *m, struct control_client *client, const struct request *r)
+{
+    (void)r;
+    upgrade_request(m, client);
 }
 
 static void do_stop(struct master *m, struct control_client *client, const struct request *r)
@@ -133,9 +152,11 @@ static const struct {
     { "generations", do_generations },
     { "sample", do_sample },
     { "logs", do_logs },
+    { "routes", do_routes },
     { "graceful", do_graceful },
     { "restart", do_restart },
     { "rollback", do_rollback },
+    { "upgrade", do_upgrade },
     { "stop", do_stop },
     { "graceful-stop", do_graceful_stop },
     { "reopen", do_reopen },
@@ -143,6 +164,15 @@ static const struct {
     { "rotate-ticket-keys", do_rotate },
     { "certs", do_certs },
 };
+
+static void read_named(const char *word, const char *name, const char **value)
+{
+    size_t len = strlen(name);
+
+    if (strncmp(word, name, len) == 0 && word[len] == '=') {
+        *value = word + len + 1;
+    }
+}
 
 static void read_options(struct control_client *client, char *rest, struct request *r)
 {
@@ -157,6 +187,9 @@ static void read_options(struct control_client *client, char *rest, struct reque
     for (word = rest != NULL ? strtok_r(rest, " ", &state) : NULL; word != NULL;
          word = strtok_r(NULL, " ", &state)) {
         r->number = word[0] >= '0' && word[0] <= '9' ? strtoull(word, NULL, 10) : r->number;
+        read_named(word, "path", &r->path);
+        read_named(word, "method", &r->method);
+        read_named(word, "host", &r->host);
         client->json = client->json || strcmp(word, "json") == 0;
         client->colour = client->colour || strcmp(word, "colour") == 0;
     }
@@ -164,7 +197,7 @@ static void read_options(struct control_client *client, char *rest, struct reque
 
 void control_run(struct master *m, struct control_client *client)
 {
-    struct request r = { NULL, 0 };
+    struct request r = { 0 };
     char *rest = strchr(client->in, ' ');
 
     if (rest != NULL) {

@@ -99,6 +99,14 @@ static void set_deadline(struct master *m, struct generation *gen, int64_t deadl
     }
 }
 
+void drain_adopt(struct master *m, struct generation *gen, int64_t deadline, int64_t kill_due)
+{
+    gen->drain_deadline = deadline;
+    if (kill_due > 0) {
+        timer_set(&m->loop, &gen->kill_timer, kill_due, deadline_passed, gen);
+    }
+}
+
 static int64_t deadline_after(int64_t timeout_ms)
 {
     return timeout_ms > 0 ? loop_now_ms() + timeout_ms : 0;

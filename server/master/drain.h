@@ -20,5 +20,7 @@ void drain_worker_late(struct generation *gen, struct worker_pair *w);
 /* Cuts the oldest draining generation where one more would be too many. 0: go
  * on; else milliseconds to wait, since it still owes its clients an answer. */
 int64_t drain_make_room(struct master *m, const struct manifest *next);
+/* As another binary had it: its deadline, and when it is killed (0 never). */
+void drain_adopt(struct master *m, struct generation *gen, int64_t deadline, int64_t kill_due);
 
 #endif

@@ -30,6 +30,7 @@
 #include "master/reopen.h"
 #include "master/successor.h"
 #include "scoreboard/scoreboard.h"
+#include "util/check.h"
 #include "util/diag.h"
 #include "util/log.h"
 #include "util/role.h"
@@ -128,6 +129,26 @@ static struct generation *remember(struct master *m, struct manifest *manifest, 
     return gen;
 }
 
+struct generation *generation_adopt(struct master *m, uint64_t number, pid_t pid, int fd,
+                                    bool alive)
+{
+    struct generation *gen = calloc(1, sizeof(*gen));
+
+    INS_CHECK(gen != NULL);
+    gen->number = number;
+    gen->pid = pid;
+    gen->alive = alive;
+    gen->source.fd = -1;
+    gen->slot = sb_generation_find(m->board, number);
+    gen->next = m->generations;
+    m->generations = gen;
+    if (fd >= 0 && source_add(&m->loop, &gen->source, fd, EPOLLIN, heard, gen) != 0) {
+        (void)close(fd);
+        gen->source.fd = -1;
+    }
+    return gen;
+}
+
 static void role_words(char *out, size_t size, uint64_t number)
 {
     if (number == CHECK_NUMBER) {
@@ -140,7 +161,7 @@ static void role_words(char *out, size_t size, uint64_t number)
 
 static pid_t fork_generation(struct master *m, struct generation *gen, struct launch *launch)
 {
-    int keep[KEEP_MAX], count;
+    int keep[KEEP_MAX + 1], count;
     char name[64];
     int pair[2];
     pid_t pid;
@@ -150,6 +171,9 @@ static pid_t fork_generation(struct master *m, struct generation *gen, struct la
     }
     launch->master_fd = pair[1];
     count = kept_descriptors(gen->manifest, pair[1], keep);
+    if (launch->query != NULL) {
+        keep[count++] = launch->query->output;
+    }
     role_words(name, sizeof(name), gen->number);
     pid = fork_role(name, keep, count, true);
     if (pid == 0) {
@@ -169,6 +193,7 @@ struct generation *generation_start(struct master *m, struct manifest *manifest,
     struct generation *gen = remember(m, manifest, number);
     struct launch launch = { .number = number,
                              .dump = dump,
+                             .query = m->job != NULL ? m->job->query : NULL,
                              .conf = manifest->conf,
                              .scan = scan,
                              .check_only = check_only,
@@ -177,6 +202,7 @@ struct generation *generation_start(struct master *m, struct manifest *manifest,
                              .logs = manifest->logs,
                              .board = m->board,
                              .tickets = m->tickets.view,
+                             .staples = m->staples,
                              .build_dir = manifest->build_dir };
     int error;
 
@@ -236,7 +262,10 @@ static void on_worker_down(struct master *m, struct generation *gen, struct ipc_
              (int)down.pid, child_words(down.status, words));
     board_worker_down(m, gen, down.status);
     (void)snprintf(who, sizeof(who), "worker %llu.%u", (unsigned long long)gen->number, down.index);
-    probation_death(m, gen, who, down.status);
+    down.handler[sizeof(down.handler) - 1] = '\0';
+    if (!down.expected) {
+        probation_death(m, gen, who, down.status, down.handler);
+    }
     for (w = gen->workers; w != NULL; w = w->next) {
         if (w->index == down.index && w->pid == down.pid) {
             worker_remove(m, w);
@@ -334,7 +363,7 @@ void generation_exited(struct master *m, struct generation *gen, int status)
         reload_generation_exited(m, gen, status);
         return; /* buried there */
     case GEN_SERVING:
-        probation_death(m, gen, "its process", status);
+        probation_death(m, gen, "its process", status, "");
         successor_wanted(m, gen, status);
         break;
     default:

@@ -18,6 +18,10 @@ void generation_send(struct generation *gen, enum ipc_type type, const void *pay
 /* Reads what its pair holds; the loop calls it, and so does whoever is about
  * to judge a death. */
 void generation_hear(struct master *m, struct generation *gen);
+/* One that another binary has started; its manifest, logs and life are for the caller
+ * to fill in. */
+struct generation *generation_adopt(struct master *m, uint64_t number, pid_t pid, int fd,
+                                    bool alive);
 /* Its process was reaped; status as from waitpid(). */
 void generation_exited(struct master *m, struct generation *gen, int status);
 /* Frees it if process and workers are gone. */
@@ -36,6 +40,9 @@ uint32_t generation_connections(const struct master *m, const struct generation 
 /* Takes over fd, the master's end of a worker's pair. */
 void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd);
 void worker_remove(struct master *m, struct worker_pair *w);
+/* One that another binary knew. */
+void worker_adopt(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd,
+                  bool moving, uint64_t reopened);
 void worker_send(struct worker_pair *w, enum ipc_type type, const void *payload, size_t length,
                  const int *fd);
 

@@ -17,6 +17,7 @@
 #include "master/probe.h"
 #include "master/reload.h"
 #include "master/scratch.h"
+#include "master/upgrade.h"
 #include "util/check.h"
 #include "util/diag.h"
 #include "util/log.h"
@@ -26,9 +27,9 @@
 const char *job_step_name(enum job_step step)
 {
     static const char *const names[] = {
-        [STEP_QUEUED] = "queued",     [STEP_BUILDING] = "building", [STEP_WAITING] = "waiting",
-        [STEP_STARTING] = "starting", [STEP_PROBING] = "probing",   [STEP_SWITCHING] = "switching",
-        [STEP_MOVING] = "moving"
+        [STEP_QUEUED] = "queued",       [STEP_CHECKING] = "checking", [STEP_BUILDING] = "building",
+        [STEP_WAITING] = "waiting",     [STEP_STARTING] = "starting", [STEP_PROBING] = "probing",
+        [STEP_SWITCHING] = "switching", [STEP_MOVING] = "moving"
     };
 
     return names[step];
@@ -67,6 +68,10 @@ void job_destroy(struct master *m, struct job *job)
 {
     stop_builder(m, job);
     probe_end(m, job);
+    if (job->query != NULL) {
+        (void)close(job->query->output);
+    }
+    upgrade_stop(m, job);
     timer_clear(&m->loop, &job->timer);
     manifest_drop(m, job->manifest);
     outcome_destroy(job->outcome);

@@ -57,7 +57,10 @@ bool job_start_generation(struct master *m, struct job *job)
     struct diags *diags = job->outcome->diags;
     bool check = job->kind == JOB_CHECK || diags->errors > 0;
 
-    if (check) {
+    if (job->query != NULL) {
+        /* of what serves already: its logs are open */
+    }
+    else if (check) {
         logs_check(job->manifest->conf, diags);
     }
     else if (!job_open(m, job)) {

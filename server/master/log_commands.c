@@ -16,6 +16,8 @@
 
 #include "config/logs.h"
 #include "master/children.h"
+#include "master/image.h"
+#include "master/log_command_state.h"
 #include "master/memory.h"
 #include "master/state.h"
 #include "util/log.h"
@@ -32,17 +34,6 @@ enum {
     END_MS = 3000,
     TERM_MS = 500,
     STEP_MS = 10
-};
-
-struct log_command {
-    struct log_command *next;
-    char *key, *text, *shell, *folder;
-    int shares;
-    int read_fd, write_fd; /* write_fd -1: it is leaving */
-    pid_t pid;             /* 0: not running */
-    int64_t started, pause;
-    int last_tries;
-    struct timer timer;
 };
 
 /* ---- Running ------------------------------------------------------------ */
@@ -187,7 +178,7 @@ static bool is_empty(const struct log_command *c)
     return c->read_fd < 0 || ioctl(c->read_fd, FIONREAD, &bytes) != 0 || bytes == 0;
 }
 
-static void start_again(struct master *m, void *ctx)
+void log_command_start_again(struct master *m, void *ctx)
 {
     struct log_command *c = ctx;
     int error = run(c);
@@ -203,7 +194,7 @@ static void start_again(struct master *m, void *ctx)
         destroy(m, c);
         return;
     }
-    timer_set(&m->loop, &c->timer, loop_now_ms() + c->pause, start_again, c);
+    timer_set(&m->loop, &c->timer, loop_now_ms() + c->pause, log_command_start_again, c);
 }
 
 /* At once the first time; if it dies soon, again and again, each time later. */
@@ -214,7 +205,7 @@ static void restart_later(struct master *m, struct log_command *c)
     if (now - c->started >= LIVED_LONG_MS) {
         c->pause = 0;
     }
-    timer_set(&m->loop, &c->timer, now + c->pause, start_again, c);
+    timer_set(&m->loop, &c->timer, now + c->pause, log_command_start_again, c);
     c->pause = c->pause * 2 + PAUSE_MS;
     c->pause = c->pause < PAUSE_MAX_MS ? c->pause : PAUSE_MAX_MS;
 }
@@ -231,7 +222,7 @@ static void leave(struct master *m, struct log_command *c)
         destroy(m, c);
     }
     else {
-        timer_set(&m->loop, &c->timer, loop_now_ms(), start_again, c);
+        timer_set(&m->loop, &c->timer, loop_now_ms(), log_command_start_again, c);
     }
 }
 
@@ -320,35 +311,66 @@ int log_command_open(void *ctx, const struct log_spec *spec, const char **why, a
 }
 
 /* One piece of memory: the list, then the keys. */
+static struct log_hold *make_hold(int count, size_t keys_size, char **keys)
+{
+    struct log_hold *hold =
+        calloc(1, sizeof(*hold) + (size_t)count * sizeof(struct log_held) + keys_size);
+
+    if (hold != NULL) {
+        hold->count = count;
+        *keys = (char *)&hold->list[count];
+    }
+    return hold;
+}
+
+static char *fill_held(struct master *m, struct log_held *held, const char *key, bool is_file,
+                       char *keys)
+{
+    size_t len = strlen(key) + 1;
+
+    held->key = memcpy(keys, key, len);
+    held->is_file = is_file;
+    held->command = is_file ? NULL : find(m, key);
+    if (held->command != NULL) {
+        held->command->shares++;
+    }
+    return keys + len;
+}
+
 struct log_hold *log_hold_take(struct master *m, const struct log_set *set)
 {
-    size_t size = sizeof(struct log_hold) + (size_t)set->count * sizeof(struct log_held);
     struct log_hold *hold;
+    size_t size = 0;
     char *keys;
 
     for (int i = 0; i < set->count; i++) {
         size += strlen(set->list[i].path) + 1;
     }
-    hold = calloc(1, size);
-    if (hold == NULL) {
-        return NULL;
-    }
-    keys = (char *)&hold->list[set->count];
-    hold->count = set->count;
-    for (int i = 0; i < set->count; i++) {
+    hold = make_hold(set->count, size, &keys);
+    for (int i = 0; hold != NULL && i < set->count; i++) {
         const struct log_entry *entry = &set->list[i];
-        struct log_held *held = &hold->list[i];
-        size_t len = strlen(entry->path) + 1;
 
-        held->key = memcpy(keys, entry->path, len);
-        keys += len;
-        held->is_file = entry->spec->kind == LOG_FILE;
-        held->command = entry->spec->kind == LOG_COMMAND ? find(m, entry->path) : NULL;
-        if (held->command != NULL) {
-            held->command->shares++;
-        }
+        keys = fill_held(m, &hold->list[i], entry->path, entry->spec->kind == LOG_FILE, keys);
     }
     sweep(m);
+    return hold;
+}
+
+struct log_hold *log_hold_adopt(struct master *m, const apr_array_header_t *logs)
+{
+    struct log_hold *hold;
+    size_t size = 0;
+    char *keys;
+
+    for (int i = 0; i < logs->nelts; i++) {
+        size += strlen(APR_ARRAY_IDX(logs, i, struct image_log).key) + 1;
+    }
+    hold = make_hold(logs->nelts, size, &keys);
+    for (int i = 0; hold != NULL && i < logs->nelts; i++) {
+        const struct image_log *log = &APR_ARRAY_IDX(logs, i, struct image_log);
+
+        keys = fill_held(m, &hold->list[i], log->key, log->is_file, keys);
+    }
     return hold;
 }
 

@@ -13,7 +13,9 @@
 #include <sys/types.h>
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 
+struct image;
 struct log_set;
 struct log_spec;
 struct master;
@@ -35,6 +37,11 @@ struct log_hold {
 /* NULL where memory is out. Commands that nobody has taken a share of end. */
 struct log_hold *log_hold_take(struct master *m, const struct log_set *set);
 void log_hold_drop(struct master *m, struct log_hold *hold);
+
+/* For and from another binary: commands go on as they are. logs: struct image_log. */
+void log_commands_save(const struct master *m, struct image *image);
+void log_commands_adopt(struct master *m, const struct image *image);
+struct log_hold *log_hold_adopt(struct master *m, const apr_array_header_t *logs);
 
 /* A child was reaped: true if it was one of these. */
 bool log_command_exited(struct master *m, pid_t pid, int status);

@@ -4,7 +4,7 @@
  * reload like every later one; what is special about it is only that there is
  * nobody to go on serving when it fails, and somebody who waits for the word.
  */
-#include "master/master.h"
+#include "master/life.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@
 #include "master/control.h"
 #include "master/folders.h"
 #include "master/generations.h"
+#include "master/image.h"
 #include "master/job.h"
 #include "master/log_commands.h"
 #include "master/manifest.h"
@@ -42,6 +43,7 @@
 #include "scoreboard/scoreboard.h"
 #include "util/diag.h"
 #include "util/log.h"
+#include "util/staple_board.h"
 
 #define LOG_PART "master"
 
@@ -101,9 +103,8 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* 0 or errno. */
-static int make(struct master *m, const struct master_options *options,
-                const struct launch_ops *ops)
+int master_make(struct master *m, const struct master_options *options,
+                const struct launch_ops *ops, const struct image *from)
 {
     int error;
 
@@ -122,11 +123,13 @@ static int make(struct master *m, const struct master_options *options,
     if (error != 0) {
         return error;
     }
-    m->board = sb_create(&m->board_fd); /* the mapping is what children inherit */
+    m->board_fd = from != NULL ? from->board_fd : -1;
+    m->board = from != NULL ? sb_attach(m->board_fd)
+                            : sb_create(&m->board_fd); /* the mapping is what children inherit */
     if (m->board == NULL) {
         return errno;
     }
-    error = ticket_keys_open(&m->tickets, -1, loop_now_ms());
+    error = ticket_keys_open(&m->tickets, from != NULL ? from->tickets_fd : -1, loop_now_ms());
     if (error != 0) {
         return error;
     }
@@ -135,13 +138,18 @@ static int make(struct master *m, const struct master_options *options,
         return error;
     }
     sink_count_losses(&m->board->master.counter[SB_MASTER_log_lost_aside]);
+    m->staples_fd = -1;
+    m->staples = staple_board_open(&m->staples_fd);
+    if (m->staples == NULL) {
+        return errno;
+    }
     m->builder = builder_create(m->pool);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     raise_descriptor_limit();
     return 0;
 }
 
-static void run_loop(struct master *m)
+void master_run_loop(struct master *m)
 {
     while (!stop_is_complete(m)) {
         loop_turn(m, &m->loop);
@@ -149,7 +157,7 @@ static void run_loop(struct master *m)
     }
 }
 
-static void take_down(struct master *m)
+void master_take_down(struct master *m)
 {
     if (m->job != NULL || m->waiting != NULL || m->rollbacks != NULL || m->checks != NULL) {
         reload_abandon(m, "the server was stopped");
@@ -299,6 +307,12 @@ static void wait_for_first(struct master *m)
         board_publish(m);
     }
     if (m->last_reload != NULL) {
+        if (!m->last_reload->ok) {
+            /* Whoever hears of it may start the next one at once. */
+            store_close(m);
+            pidfile_release(m->pid_file);
+            m->pid_file = NULL;
+        }
         tell_outcome(m->options, m->last_reload);
     }
     else {
@@ -310,7 +324,7 @@ static void wait_for_first(struct master *m)
 int master_run(const struct master_options *options, const struct launch_ops *ops)
 {
     static struct master m;
-    int code = make(&m, options, ops);
+    int code = master_make(&m, options, ops, NULL);
 
     if (code != 0) {
         log_emerg("INS01121", "the master could not be made: %s", strerror(code));
@@ -319,13 +333,13 @@ int master_run(const struct master_options *options, const struct launch_ops *op
     code = prepare(&m);
     if (code == 0) {
         wait_for_first(&m);
-        run_loop(&m);
+        master_run_loop(&m);
         code = m.exit_status;
         if (code == 0) {
             log_notice("INS01122", "the server has stopped");
         }
     }
-    take_down(&m);
+    master_take_down(&m);
     return code;
 }
 
@@ -335,7 +349,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
                  enum launch_dump dump)
 {
     static struct master m;
-    int error = make(&m, options, ops);
+    int error = master_make(&m, options, ops, NULL);
 
     if (error != 0) {
         log_emerg("INS01123", "the check could not be made: %s", strerror(error));
@@ -344,7 +358,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
     m.alone = true;
     m.exit_status = VERB_REFUSED; /* until there is a verdict */
     reload_check(&m, dump, NULL);
-    run_loop(&m);
+    master_run_loop(&m);
     if (m.last_reload != NULL && (dump == DUMP_NOTHING || !m.last_reload->ok)) {
         const char *text = options->json
                                ? report_json(m.last_reload, m.last_reload->pool)
@@ -352,7 +366,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
 
         write_all(options->json ? STDOUT_FILENO : STDERR_FILENO, text);
     }
-    take_down(&m);
+    master_take_down(&m);
     return m.exit_status;
 }
 
@@ -361,7 +375,7 @@ int master_check(const struct master_options *options, const struct launch_ops *
 int master_single(const struct master_options *options, const struct launch_ops *ops)
 {
     static struct master m;
-    int code = make(&m, options, ops);
+    int code = master_make(&m, options, ops, NULL);
 
     if (code != 0) {
         log_emerg("INS01124", "the server could not be made: %s", strerror(code));
@@ -371,12 +385,12 @@ int master_single(const struct master_options *options, const struct launch_ops 
     code = prepare(&m);
     if (code == 0) {
         reload_single(&m);
-        run_loop(&m);
+        master_run_loop(&m);
         code = m.exit_status;
         if (m.last_reload != NULL && !m.last_reload->ok) {
             tell_outcome(options, m.last_reload);
         }
     }
-    take_down(&m);
+    master_take_down(&m);
     return code;
 }

@@ -17,13 +17,20 @@ struct master_options {
     bool foreground; /* -DFOREGROUND, -X or a container */
     bool json;       /* outcomes that the process itself prints */
     bool colour;
-    int report_fd; /* -k start's pipe: the outcome of the first start goes there; -1 none */
+    const char *binary; /* what was started, absolute: an upgrade executes it again */
+    char *const *argv;  /* with these words */
+    int report_fd;      /* -k start's pipe: the outcome of the first start goes there; -1 none */
 };
 
 /* Runs until stopped. Returns the process's exit status. The outcome of the
  * first start goes to report_fd as on the control socket (a line with the
  * exit code, then text); without one, a failure is printed on stderr. */
 int master_run(const struct master_options *options, const struct launch_ops *ops);
+
+/* The same process goes on as this binary (upgrade.h), with the state in fd. */
+int master_resume(int fd, const char *prefix, char *const *argv, const struct launch_ops *ops);
+/* Can this binary go on with it? Says so; the exit status. */
+int master_read_state(int fd);
 
 /* instar -t, -S, -M, -L: reads, builds, tries; binds nothing, needs no root.
  * Prints the verdict (JSON on stdout, text on stderr); with a dump only what

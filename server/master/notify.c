@@ -16,6 +16,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <apr_strings.h>
+
+#include "master/image.h"
 #include "master/report.h"
 #include "util/log.h"
 
@@ -116,8 +119,9 @@ static void set_busy(struct master *m, bool busy)
 
 void notify_job(struct master *m, const struct job *job)
 {
-    if (job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK) {
-        say("RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=A %s goes on", loop_now_us(), job->outcome->what);
+    if (job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK || job->kind == JOB_UPGRADE) {
+        say("RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=A %s goes on", loop_now_us(),
+            job->outcome->what);
     }
     if (job->kind != JOB_SUCCESSOR && job->kind != JOB_CHECK && job->kind != JOB_SINGLE) {
         set_busy(m, true);
@@ -212,6 +216,30 @@ void notify_take_environment(void)
     (void)unsetenv("NOTIFY_SOCKET");
     (void)unsetenv("WATCHDOG_USEC");
     (void)unsetenv("WATCHDOG_PID");
+}
+
+void notify_save(struct image *image, apr_pool_t *pool)
+{
+    size_t length = manager.length - offsetof(struct sockaddr_un, sun_path);
+    char *name;
+
+    if (manager.length == 0) {
+        return;
+    }
+    name = apr_pstrmemdup(pool, manager.address.sun_path, length);
+    if (name[0] == '\0') {
+        name[0] = '@';
+    }
+    image->notify_name = name;
+    image->watchdog_ms = manager.watchdog_ms;
+}
+
+void notify_adopt(const struct image *image)
+{
+    if (image->notify_name != NULL) {
+        take_address(image->notify_name);
+        manager.watchdog_ms = image->watchdog_ms;
+    }
 }
 
 void notify_open(struct master *m)

@@ -10,9 +10,15 @@
 
 #include "master/state.h"
 
+struct image;
+
 /* Takes NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment, so
  * that no child speaks in the master's name. Before the first fork. */
 void notify_take_environment(void);
+
+/* For and from another binary. */
+void notify_save(struct image *image, apr_pool_t *pool);
+void notify_adopt(const struct image *image);
 
 /* Starts the watchdog's beat, where one is wanted, and asks for more time while a start,
  * a reload or a stop goes on. */

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/check.h"
+
 struct pid_file {
     int fd;
     pid_t owner;
@@ -157,6 +159,22 @@ void pidfile_release(struct pid_file *p)
 const char *pidfile_path(const struct pid_file *p)
 {
     return p->path;
+}
+
+int pidfile_fd(const struct pid_file *p)
+{
+    return p->fd;
+}
+
+struct pid_file *pidfile_adopt(const char *path, int fd)
+{
+    struct pid_file *p = calloc(1, sizeof(*p));
+
+    INS_CHECK(p != NULL);
+    p->fd = fd;
+    p->owner = getpid();
+    (void)snprintf(p->path, sizeof(p->path), "%s", path);
+    return p;
 }
 
 int pidfile_note_control(const struct pid_file *p, const char *socket)

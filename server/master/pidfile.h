@@ -21,6 +21,9 @@ struct pid_file *pidfile_claim(const char *path, int *error, pid_t *other, bool 
 /* Removes the file, if it is still ours and we are the process that claimed it. */
 void pidfile_release(struct pid_file *p);
 const char *pidfile_path(const struct pid_file *p);
+/* For and from another binary of this process; the lock goes along. */
+int pidfile_fd(const struct pid_file *p);
+struct pid_file *pidfile_adopt(const char *path, int fd);
 /* Writes PIDFILE.control. */
 int pidfile_note_control(const struct pid_file *p, const char *socket);
 

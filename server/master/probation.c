@@ -46,7 +46,8 @@ static bool counts(int status)
     return !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
 }
 
-void probation_death(struct master *m, const struct generation *gen, const char *who, int status)
+void probation_death(struct master *m, const struct generation *gen, const char *who, int status,
+                     const char *handler)
 {
     struct probation *p = &m->probation;
     char how[CHILD_WORDS], words[PROBATION_WORDS];
@@ -58,11 +59,11 @@ void probation_death(struct master *m, const struct generation *gen, const char 
     if (++p->crashes < p->allowed) {
         return;
     }
-    (void)snprintf(words, sizeof(words),
-                   "generation %" PRIu64 " crashed %d time%s within %" PRId64 ".%" PRId64
-                   " s, last %s %s",
-                   gen->number, p->crashes, p->crashes == 1 ? "" : "s", span / 1000,
-                   span % 1000 / 100, who, child_words(status, how));
+    (void)snprintf(
+        words, sizeof(words),
+        "generation %" PRIu64 " crashed %d time%s within %" PRId64 ".%" PRId64 " s, last %s %s%s%s",
+        gen->number, p->crashes, p->crashes == 1 ? "" : "s", span / 1000, span % 1000 / 100, who,
+        child_words(status, how), handler[0] ? ", its last handler was " : "", handler);
     log_error("INS01153", "%s: what generation %" PRIu64 " was made of is brought back", words,
               p->fallback);
     rollback_by_itself(m, p->fallback, gen->number, words);

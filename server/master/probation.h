@@ -18,8 +18,10 @@ struct jout;
 
 /* The job's generation serves, and is in the store; old: what served before, NULL none. */
 void probation_begin(struct master *m, const struct job *job, const struct manifest *old);
-/* A worker of gen's ("worker 7.0"), or its own process, is gone; status as from waitpid(). */
-void probation_death(struct master *m, const struct generation *gen, const char *who, int status);
+/* A worker of gen's ("worker 7.0"), or its own process, is gone, and nobody had asked
+ * for that; status as from waitpid(). handler: that it called last, "" unknown. */
+void probation_death(struct master *m, const struct generation *gen, const char *who, int status,
+                     const char *handler);
 
 /* For status: a line, or ""; and the member "probation". */
 const char *probation_text(const struct master *m, apr_pool_t *pool);

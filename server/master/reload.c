@@ -30,6 +30,7 @@
 #include "master/notify.h"
 #include "master/probation.h"
 #include "master/probe.h"
+#include "master/query.h"
 #include "master/report.h"
 #include "master/rollback.h"
 #include "master/stop.h"
@@ -37,6 +38,7 @@
 #include "master/successor.h"
 #include "master/switch.h"
 #include "master/tickets.h"
+#include "master/upgrade.h"
 #include "util/diag.h"
 #include "util/log.h"
 
@@ -53,7 +55,12 @@ static void answer_clients(struct master *m, struct job *job, const struct outco
 
         job->clients = client->next_waiting;
         client->next_waiting = NULL;
-        control_reply_outcome(m, client, outcome);
+        if (job->query != NULL && outcome->ok) {
+            query_answer(m, client, job);
+        }
+        else {
+            control_reply_outcome(m, client, outcome);
+        }
     }
 }
 
@@ -145,11 +152,17 @@ static void job_end(struct master *m, bool ok)
     timer_clear(&m->loop, &job->timer);
     drop_generation(m, job);
     outcome_finish(m, job, ok);
+    if (job->upgraded && !ok) {
+        diags_add(job->outcome->diags, DIAG_START, DIAG_WARNING, NULL, 0, 0,
+                  "the master is instar %s now; the reload behind the upgrade failed, so the old "
+                  "code serves on",
+                  INSTAR_VERSION);
+    }
     if (job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK || job->kind == JOB_SUCCESSOR ||
-        (job->kind == JOB_START && ok)) {
+        job->kind == JOB_UPGRADE || (job->kind == JOB_START && ok)) {
         report_log(job->outcome); /* all else is told to whoever asked, alone */
     }
-    if (job->kind != JOB_CHECK && !ok) {
+    if (job->kind != JOB_CHECK && job->kind != JOB_UPGRADE && !ok) {
         store_failed(m, job);
     }
     m->job = NULL;
@@ -348,7 +361,7 @@ void reload_generation_exited(struct master *m, struct generation *gen, int stat
 /* ---- The switch is over ------------------------------------------------ */
 
 /* A copy: the manifest's own descriptor goes with it. */
-static void use_log(const struct manifest *manifest)
+void reload_use_log(const struct manifest *manifest)
 {
     const struct log_sink *sink = logs_sink(manifest->logs, manifest->conf->process.error_log);
 
@@ -379,7 +392,7 @@ void reload_switched(struct master *m, struct generation *old)
 
     struct manifest *before = old != NULL ? manifest_keep(old->manifest) : NULL;
 
-    use_log(job->manifest);
+    reload_use_log(job->manifest);
     conf_apply_log_levels(&job->manifest->conf->process);
     successor_settled(m, job->kind == JOB_SUCCESSOR);
     drain_after_switch(m, old, job->cut);
@@ -446,8 +459,16 @@ static void run(struct master *m, struct job *job)
     case JOB_ROLLBACK:
         step_back(m, job);
         break;
+    case JOB_UPGRADE:
+        upgrade_begin(m, job);
+        break;
     default:
-        step_build(m);
+        if (job->query != NULL) {
+            step_start(m);
+        }
+        else {
+            step_build(m);
+        }
         break;
     }
 }
@@ -554,6 +575,11 @@ void reload_check(struct master *m, enum launch_dump dump, struct control_client
     struct job *job = job_create(JOB_CHECK, "configtest");
 
     job->dump = dump;
+    reload_add_check(m, job, client);
+}
+
+void reload_add_check(struct master *m, struct job *job, struct control_client *client)
+{
     job_add_client(job, client);
     if (m->phase != PHASE_RUNNING) {
         abandon(m, job, "the server is stopping");
@@ -566,6 +592,16 @@ void reload_check(struct master *m, enum launch_dump dump, struct control_client
 void reload_first(struct master *m)
 {
     run(m, job_create(JOB_START, "start"));
+}
+
+void reload_resume(struct master *m)
+{
+    run(m, m->job);
+}
+
+void reload_upgrade_failed(struct master *m)
+{
+    job_end(m, false);
 }
 
 void reload_single(struct master *m)

@@ -12,13 +12,17 @@
 /* Asks. client may be NULL (a signal); it gets the outcome. cut: restart. */
 void reload_request(struct master *m, bool cut, struct control_client *client);
 void reload_check(struct master *m, enum launch_dump dump, struct control_client *client);
+/* A check of another kind. */
+void reload_add_check(struct master *m, struct job *job, struct control_client *client);
 /* The very first one. */
 void reload_first(struct master *m);
 /* -X. */
 void reload_single(struct master *m);
 /* The same again, since the serving generation's process died. */
 void reload_successor(struct master *m);
-/* A rollback: it has its turn, each by itself. */
+/* Behind an upgrade: m->job is the reload that it is for. */
+void reload_resume(struct master *m);
+/* A rollback or an upgrade: it has its turn, each by itself. */
 void reload_queue(struct master *m, struct job *rollback);
 /* Starts the next job if none is running. */
 void reload_next(struct master *m);
@@ -34,6 +38,10 @@ void reload_generation_failed(struct master *m, struct generation *gen, int diag
 void reload_generation_exited(struct master *m, struct generation *gen, int status);
 /* Some generation has come to its end: a job may have waited for that. */
 void reload_generation_gone(struct master *m);
+/* From upgrade.c: the running job ends; its diagnostics say why. */
+void reload_upgrade_failed(struct master *m);
+/* The error log of what serves is the master's, too. */
+void reload_use_log(const struct manifest *manifest);
 /* True if pid was the running job's builder, which is reaped then. */
 bool reload_builder_exited(struct master *m, pid_t pid);
 /* From probe.c: all probes of the running job are answered as they should be, or one is

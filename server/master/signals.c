@@ -15,6 +15,7 @@
 #include "master/children.h"
 #include "master/reload.h"
 #include "master/stop.h"
+#include "master/upgrade.h"
 #include "util/log.h"
 
 #define LOG_PART "master"
@@ -53,9 +54,8 @@ static void on_stop(struct master *m, const struct signalfd_siginfo *info)
 
 static void on_upgrade(struct master *m, const struct signalfd_siginfo *info)
 {
-    (void)m;
     (void)info;
-    log_notice("INS01115", "SIGUSR2: upgrading the server binary is not available yet");
+    upgrade_request(m, NULL);
 }
 
 static const struct {

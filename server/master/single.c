@@ -17,6 +17,7 @@ void job_run_single(struct master *m, struct job *job)
                              .logs = job->manifest->logs,
                              .board = m->board,
                              .tickets = m->tickets.view,
+                             .staples = m->staples,
                              .master_fd = -1,
                              .build_dir = job->manifest->build_dir };
 

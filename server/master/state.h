@@ -131,9 +131,18 @@ struct outcome {
     struct diags *diags;
 };
 
-enum job_kind { JOB_START, JOB_RELOAD, JOB_ROLLBACK, JOB_SUCCESSOR, JOB_CHECK, JOB_SINGLE };
+enum job_kind {
+    JOB_START,
+    JOB_RELOAD,
+    JOB_ROLLBACK,
+    JOB_UPGRADE, /* until the exec; what follows is a reload */
+    JOB_SUCCESSOR,
+    JOB_CHECK,
+    JOB_SINGLE
+};
 enum job_step {
     STEP_QUEUED,
+    STEP_CHECKING, /* the new binary */
     STEP_BUILDING,
     STEP_WAITING,
     STEP_STARTING,
@@ -148,11 +157,13 @@ struct job {
     enum job_kind kind;
     enum job_step step;
     bool cut;           /* restart: the old generation drains with a deadline of now */
+    bool upgraded;      /* the reload behind an upgrade */
     bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
     uint64_t turn;      /* in the order in which they were asked for */
     uint64_t target;    /* of a rollback; 0: what served before */
     uint64_t guilty;    /* a rollback that nobody asked for: what it is from; 0 else */
     enum launch_dump dump;
+    struct launch_query *query; /* a question to what serves, in place of a check; else NULL */
     int64_t began_us;
     struct outcome *outcome;
     struct manifest *manifest;
@@ -206,6 +217,8 @@ struct master {
     struct store *store;        /* NULL: nothing is kept (a check, -X) */
     struct ticket_keys tickets; /* its memfd outlives the binary: it can be passed on */
     struct certs certs;
+    struct staple_board *staples; /* OCSP responses; passed on like the keys */
+    int staples_fd;
     int64_t tickets_every; /* ms, 0: never rotated */
     struct timer tickets_timer;
     int64_t started; /* apr_time_t */
@@ -225,8 +238,8 @@ struct master {
     bool tried_last;        /* the start has done that */
     struct job *job;        /* running */
     struct job *waiting;    /* one reload for all who asked since the running job began */
-    struct job *rollbacks;
-    struct job *checks; /* configtests */
+    struct job *rollbacks;  /* and upgrades */
+    struct job *checks;     /* configtests */
     uint64_t last_turn;
     bool need_successor; /* the serving generation's process is gone */
     int successors_in_a_row;

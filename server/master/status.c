@@ -132,6 +132,31 @@ static const char *label_value(const struct sb_counter_row *row, apr_pool_t *poo
     return quote != NULL ? apr_pstrndup(pool, quote + 1, strcspn(quote + 1, "\"")) : "";
 }
 
+static bool came_before(const struct sb_counter_row *rows, int at)
+{
+    for (int i = 0; i < at; i++) {
+        if (strcmp(rows[i].metric, rows[at].metric) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "answers by class of status: 0 1xx, 12 2xx" */
+static const char *labelled_line(const struct sb_counter_row *rows, int first, int count,
+                                 const uint64_t *values, apr_pool_t *pool)
+{
+    const char *line = "";
+
+    for (int i = first; i < count; i++) {
+        if (strcmp(rows[i].metric, rows[first].metric) == 0) {
+            line = apr_psprintf(pool, "%s%s %" PRIu64 " %s", line, i > first ? "," : "", values[i],
+                                label_value(&rows[i], pool));
+        }
+    }
+    return apr_psprintf(pool, "  %s:%s\n", rows[first].words, line);
+}
+
 /* A line a metric; where its rows differ by a label, they share the line. */
 static const char *counters_text(const struct sb_counter_row *rows, int count,
                                  const uint64_t *values, apr_pool_t *pool)
@@ -139,22 +164,13 @@ static const char *counters_text(const struct sb_counter_row *rows, int count,
     apr_array_header_t *lines = apr_array_make(pool, 32, sizeof(const char *));
 
     for (int i = 0; i < count; i++) {
-        const char *line;
-
         if (rows[i].labels[0] == '\0') {
-            line = apr_psprintf(pool, "  %" PRIu64 " %s\n", values[i], rows[i].words);
+            APR_ARRAY_PUSH(lines, const char *) =
+                apr_psprintf(pool, "  %" PRIu64 " %s\n", values[i], rows[i].words);
         }
-        else {
-            line = apr_psprintf(pool, "  %s: %" PRIu64 " %s", rows[i].words, values[i],
-                                label_value(&rows[i], pool));
-            while (i + 1 < count && strcmp(rows[i + 1].metric, rows[i].metric) == 0) {
-                i++;
-                line = apr_psprintf(pool, "%s, %" PRIu64 " %s", line, values[i],
-                                    label_value(&rows[i], pool));
-            }
-            line = apr_pstrcat(pool, line, "\n", NULL);
+        else if (!came_before(rows, i)) {
+            APR_ARRAY_PUSH(lines, const char *) = labelled_line(rows, i, count, values, pool);
         }
-        APR_ARRAY_PUSH(lines, const char *) = line;
     }
     return apr_array_pstrcat(pool, lines, '\0');
 }

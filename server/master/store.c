@@ -158,6 +158,7 @@ void store_open(struct master *m, const char *runtime_dir)
     store->sum = fp_sum_create(pool);
     store->pending_end = &store->pending;
     INS_CHECK(store->sum != NULL && apr_pool_create(&temp, pool) == APR_SUCCESS);
+    store_wait_for_writer(store);
     take_history(store, temp);
     take_manifests(store, temp);
     apr_pool_destroy(temp);

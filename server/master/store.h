@@ -56,6 +56,9 @@ void store_thrown_out(struct master *m, uint64_t number, bool crashed, const cha
 /* True if pid was the child that writes, which has been reaped. */
 bool store_writer_exited(struct master *m, pid_t pid, int status);
 
+/* Nothing waits to be written, no child writes. */
+bool store_is_at_rest(const struct master *m);
+
 /* ---- Asked ------------------------------------------------------------------ */
 
 /* The newest manifest that is good, by its number; 0 none. */

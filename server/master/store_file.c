@@ -148,7 +148,7 @@ const char *store_unseal(struct fp_sum *sum, const char *bytes, size_t *length, 
     *words = "is damaged";
     body_length = strtoul(end, &end, 10);
     body = end + FP_HEX + 1; /* behind a space, the sum and the line's end */
-    if (strlen(end) <= FP_HEX || end[FP_HEX] != '\n' ||
+    if (*end != ' ' || strlen(end) <= FP_HEX || end[FP_HEX] != '\n' ||
         body_length != *length - (size_t)(body - bytes)) {
         return NULL;
     }

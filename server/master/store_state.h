@@ -89,6 +89,8 @@ void store_write(struct store *store, const char *name, const char *body, size_t
                  apr_pool_t *pool);
 /* Starts the child if there is something to write and none runs. */
 void store_flush(struct store *store);
+/* The child of a master that was killed is done, or takes too long. */
+void store_wait_for_writer(const struct store *store);
 /* Waits for the child, writes what is left. */
 void store_finish_writing(struct store *store);
 

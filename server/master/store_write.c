@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,16 +38,28 @@ void store_write(struct store *store, const char *name, const char *body, size_t
     store->pending_end = &pending->next;
 }
 
-/* 0 or errno. Only root may read what is in a config. */
-static int write_pending(const struct store *store)
+/* The folder, locked for writing if nobody else writes there; -1 with errno. */
+static int open_folder(const struct store *store)
 {
     int error = folder_make(store->folder), fd;
 
     if (error != 0) {
-        return error;
+        errno = error;
+        return -1;
     }
     fd = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd >= 0) {
+        (void)flock(fd, LOCK_EX | LOCK_NB);
+    }
+    return fd;
+}
+
+/* 0 or errno. A child of a master that was killed may still be at it: its turn comes first. */
+static int write_pending(const struct store *store, int fd)
+{
+    int error = 0;
+
+    if (flock(fd, LOCK_EX) != 0) {
         return errno;
     }
     for (const struct pending *p = store->pending; p != NULL && error == 0; p = p->next) {
@@ -55,8 +68,35 @@ static int write_pending(const struct store *store)
     if (error == 0 && fsync(fd) != 0) {
         error = errno;
     }
-    (void)close(fd);
     return error;
+}
+
+/* The same, here and now. */
+static int write_now(const struct store *store)
+{
+    int fd = open_folder(store);
+    int error = fd < 0 ? errno : write_pending(store, fd);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return error;
+}
+
+void store_wait_for_writer(const struct store *store)
+{
+    const struct timespec pause = { 0, WAIT_STEP_MS * 1000000L };
+    int fd = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int waited = 0; fd >= 0 && waited < WAIT_MS; waited += WAIT_STEP_MS) {
+        if (flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
 }
 
 static void drop_pending(struct store *store, int count)
@@ -107,6 +147,22 @@ static void judge(struct store *store, int error)
     }
 }
 
+/* It outlives a master that is killed: the lock goes with the descriptor, and the next
+ * master waits for it. */
+static pid_t start_writer(struct store *store)
+{
+    int fd = open_folder(store);
+    pid_t pid = fd >= 0 ? fork_role("instar: keeper", &fd, 1, true) : -1;
+
+    if (pid == 0) {
+        _exit(write_pending(store, fd));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return pid;
+}
+
 void store_flush(struct store *store)
 {
     if (store->writer != 0) {
@@ -117,15 +173,17 @@ void store_flush(struct store *store)
     if (store->written == 0) {
         return;
     }
-    store->writer = fork_role("instar: keeper", NULL, 0, true);
-    if (store->writer == 0) {
-        _exit(write_pending(store));
-    }
+    store->writer = start_writer(store);
     if (store->writer < 0) {
         store->writer = 0;
-        judge(store, write_pending(store));
+        judge(store, write_now(store));
         drop_pending(store, store->written);
     }
+}
+
+bool store_is_at_rest(const struct master *m)
+{
+    return m->store == NULL || (m->store->writer == 0 && m->store->pending == NULL);
 }
 
 bool store_writer_exited(struct master *m, pid_t pid, int status)
@@ -164,7 +222,7 @@ void store_finish_writing(struct store *store)
     if (store->writer == 0) {
         add_history(store);
         if (store->pending != NULL) {
-            judge(store, write_pending(store));
+            judge(store, write_now(store));
         }
     }
     drop_pending(store, count_pending(store));

@@ -83,7 +83,8 @@ static void heard(struct master *m, void *ctx, uint32_t events)
     }
 }
 
-void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd)
+static struct worker_pair *remember(struct master *m, struct generation *gen, uint32_t index,
+                                    pid_t pid, int fd)
 {
     struct worker_pair *w = NULL;
 
@@ -93,7 +94,7 @@ void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t 
     if (w == NULL || source_add(&m->loop, &w->source, fd, EPOLLIN, heard, w) != 0) {
         (void)close(fd);
         free(w);
-        return;
+        return NULL;
     }
     w->gen = gen;
     w->index = index;
@@ -101,12 +102,33 @@ void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t 
     w->next = gen->workers;
     gen->workers = w;
     gen->worker_count++;
+    return w;
+}
+
+void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd)
+{
+    struct worker_pair *w = remember(m, gen, index, pid, fd);
+
+    if (w == NULL) {
+        return;
+    }
     if (gen->life == GEN_SERVING) {
         switch_worker_joined(m, w);
         drain_worker_joined(m, w);
     }
     else if (gen->life == GEN_DRAINING) {
         drain_worker_late(gen, w);
+    }
+}
+
+void worker_adopt(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd,
+                  bool moving, uint64_t reopened)
+{
+    struct worker_pair *w = remember(m, gen, index, pid, fd);
+
+    if (w != NULL) {
+        w->moving = moving;
+        w->reopened = reopened;
     }
 }
 

@@ -2,8 +2,8 @@
 /*
  * Every counter there is. A row: field, metric, labels, what is counted.
  *
- * The metric is what /metrics calls it, behind "instar_"; rows of one metric stand together,
- * have the same words, and differ in their label. The field names it in JSON.
+ * The metric is what /metrics calls it, behind "instar_"; rows of one metric have the same words
+ * and differ in their label. The field names it in JSON.
  *
  * Counters are kept over an upgrade of the binary, and old workers go on counting in them, so
  * the places are for ever: a new row goes to the END of its table, no row ever moves or goes.
@@ -45,21 +45,23 @@
 
 /* Counted by the master. */
 #define SB_MASTER_COUNTERS(X) \
-    X(reloads_ok,      "reloads_total", "outcome=\"ok\"", "reloads by their outcome") \
-    X(reloads_failed,  "reloads_total", "outcome=\"failed\"", "reloads by their outcome") \
-    X(failed_config,   "reload_failures_total", "stage=\"config\"", "failed reloads by the stage that refused") \
-    X(failed_build,    "reload_failures_total", "stage=\"build\"", "failed reloads by the stage that refused") \
-    X(failed_load,     "reload_failures_total", "stage=\"load\"", "failed reloads by the stage that refused") \
-    X(failed_start,    "reload_failures_total", "stage=\"start\"", "failed reloads by the stage that refused") \
-    X(failed_other,    "reload_failures_total", "stage=\"other\"", "failed reloads by the stage that refused") \
-    X(modules_compiled, "modules_compiled_total", "", "modules compiled for a reload") \
+    X(reloads_ok,        "reloads_total", "outcome=\"ok\"", "reloads by their outcome") \
+    X(reloads_failed,    "reloads_total", "outcome=\"failed\"", "reloads by their outcome") \
+    X(failed_config,     "reload_failures_total", "stage=\"config\"", "failed reloads by the stage that refused") \
+    X(failed_build,      "reload_failures_total", "stage=\"build\"", "failed reloads by the stage that refused") \
+    X(failed_load,       "reload_failures_total", "stage=\"load\"", "failed reloads by the stage that refused") \
+    X(failed_start,      "reload_failures_total", "stage=\"start\"", "failed reloads by the stage that refused") \
+    X(failed_other,      "reload_failures_total", "stage=\"other\"", "failed reloads by the stage that refused") \
+    X(modules_compiled,  "modules_compiled_total", "", "modules compiled for a reload") \
     X(modules_unchanged, "modules_unchanged_total", "", "modules that a reload took from BuildDirectory") \
-    X(deaths_crash,    "worker_deaths_total", "cause=\"crash\"", "workers that ended unasked") \
-    X(deaths_killed,   "worker_deaths_total", "cause=\"killed\"", "workers that ended unasked") \
-    X(deaths_exit,     "worker_deaths_total", "cause=\"exit\"", "workers that ended unasked") \
+    X(deaths_crash,      "worker_deaths_total", "cause=\"crash\"", "workers that ended unasked") \
+    X(deaths_killed,     "worker_deaths_total", "cause=\"killed\"", "workers that ended unasked") \
+    X(deaths_exit,       "worker_deaths_total", "cause=\"exit\"", "workers that ended unasked") \
     X(deaths_generation, "generation_deaths_total", "", "generation processes that ended unasked") \
-    X(drains_cut,      "drains_cut_total", "", "draining generations that were cut at their deadline or for a newer one") \
-    X(log_lost_aside,  "server_log_lines_lost_total", "", "error log lines that master and generation processes lost")
+    X(drains_cut,        "drains_cut_total", "", "draining generations that were cut at their deadline or for a newer one") \
+    X(log_lost_aside,    "server_log_lines_lost_total", "", "error log lines that master and generation processes lost") \
+    X(failed_probe,      "reload_failures_total", "stage=\"probe\"", "failed reloads by the stage that refused") \
+    X(rollbacks,         "rollbacks_total", "", "rollbacks that went well, asked for or by probation")
 /* clang-format on */
 
 /* Upper bounds of the classes of a request's duration, in microseconds; the last class is open. */

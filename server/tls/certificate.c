@@ -144,9 +144,11 @@ static bool is_second_of_kind(SSL_CTX *ctx, int *kinds, int count, const struct 
     return false;
 }
 
-static bool load_pair(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
-                      int index, int *kinds, struct diags *diags)
+static bool load_pair(struct tls_app *app, struct tls_context *context, int index, int *kinds,
+                      struct diags *diags)
 {
+    const struct ssl_server_conf *conf = context->conf;
+    SSL_CTX *ctx = context->ctx;
     const struct ssl_text *at = &APR_ARRAY_IDX(conf->certificates, index, struct ssl_text);
     struct tls_file file;
     bool ok;
@@ -163,17 +165,18 @@ static bool load_pair(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server
     }
     check_dates(SSL_CTX_get0_certificate(ctx), file.path, at, diags);
     return !is_second_of_kind(ctx, kinds, index, at, file.path, diags) &&
-           load_key(app, ctx, key_of(conf, index), file.path, diags);
+           load_key(app, ctx, key_of(conf, index), file.path, diags) &&
+           staple_set_up(app, context, at, file.path, diags);
 }
 
-bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
-                       struct diags *diags)
+bool certificates_load(struct tls_app *app, struct tls_context *context, struct diags *diags)
 {
+    const struct ssl_server_conf *conf = context->conf;
     int *kinds = apr_pcalloc(diags->pool, sizeof(*kinds) * (size_t)conf->certificates->nelts);
     bool ok = true;
 
     for (int i = 0; i < conf->certificates->nelts; i++) {
-        ok = load_pair(app, ctx, conf, i, kinds, diags) && ok;
+        ok = load_pair(app, context, i, kinds, diags) && ok;
     }
     return ok;
 }

@@ -62,8 +62,10 @@ static const char *texts(const apr_array_header_t *list, apr_pool_t *pool)
 
 static const char *policy_of(const struct ssl_server_conf *c, apr_pool_t *pool)
 {
+    const struct ssl_policy policy = ssl_policy_of(c);
+
     return apr_psprintf(pool, "%s|%s|%d|%s|%s|%s|%d|%d", texts(c->certificates, pool),
-                        texts(c->keys, pool), c->protocols, c->ciphers ? c->ciphers : "",
+                        texts(c->keys, pool), policy.protocols, policy.ciphers,
                         c->ciphers13 ? c->ciphers13 : "", c->ca_file.value ? c->ca_file.value : "",
                         c->verify, c->verify_depth);
 }
@@ -71,8 +73,13 @@ static const char *policy_of(const struct ssl_server_conf *c, apr_pool_t *pool)
 static const char *identity_of(const struct ssl_server_conf *c, const char *policy,
                                apr_pool_t *pool)
 {
-    return apr_psprintf(pool, "%s|%d|%d|%s", policy, c->honor_cipher_order, c->session_tickets,
-                        texts(c->ticket_key_files, pool));
+    const struct ssl_stapling *s = &c->stapling;
+    const char *stapling = apr_psprintf(
+        pool, "%d %d %s %d %d %d %d %d", s->use, s->return_errors, s->force_url ? s->force_url : "",
+        s->responder_timeout, s->standard_timeout, s->error_timeout, s->time_skew, s->max_age);
+
+    return apr_psprintf(pool, "%s|%d|%d|%s|%s", policy, ssl_policy_of(c).honor_order,
+                        c->session_tickets, texts(c->ticket_key_files, pool), stapling);
 }
 
 static const struct {
@@ -127,7 +134,7 @@ static void set_behaviour(SSL_CTX *ctx, const struct ssl_server_conf *conf)
     uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ANTI_REPLAY |
                        SSL_OP_SINGLE_ECDH_USE | SSL_OP_SINGLE_DH_USE;
 
-    if (conf->honor_cipher_order == 1) {
+    if (ssl_policy_of(conf).honor_order) {
         options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
     }
     if (conf->session_tickets == 0) {
@@ -159,7 +166,8 @@ static bool set_session_id(SSL_CTX *ctx, const char *policy)
 
 static bool set_ciphers(SSL_CTX *ctx, const struct ssl_server_conf *conf)
 {
-    return SSL_CTX_set_cipher_list(ctx, conf->ciphers ? conf->ciphers : ssl_default_ciphers) == 1 &&
+    return SSL_CTX_set_cipher_list(ctx, ssl_policy_of(conf).ciphers) == 1 &&
+           SSL_CTX_set1_groups_list(ctx, ssl_groups) == 1 &&
            (!conf->ciphers13 || SSL_CTX_set_ciphersuites(ctx, conf->ciphers13) == 1);
 }
 
@@ -169,7 +177,7 @@ static bool context_fill(struct tls_app *app, struct tls_context *context, struc
     SSL_CTX *ctx = context->ctx;
 
     set_behaviour(ctx, conf);
-    if (!set_protocols(ctx, conf->protocols == UNSET ? PROTOCOL_DEFAULT : conf->protocols)) {
+    if (!set_protocols(ctx, ssl_policy_of(conf).protocols)) {
         tls_diag(diags, conf->protocols_at.file ? &conf->protocols_at : &context->at, true,
                  "SSLProtocol leaves no protocol to speak");
         return false;
@@ -178,6 +186,10 @@ static bool context_fill(struct tls_app *app, struct tls_context *context, struc
         tls_diag(diags, &context->at, true, "the SSL settings cannot be used");
         return false;
     }
+    if (conf->stapling.use == 1 && app->shared.staples) {
+        (void)SSL_CTX_set_tlsext_status_cb(ctx, staple_callback);
+        (void)SSL_CTX_set_tlsext_status_arg(ctx, app->shared.staples);
+    }
     context->ticket_ring = app->shared.tickets;
     if (conf->ticket_key_files->nelts > 0) {
         context->ticket_files = tickets_read(app, conf->ticket_key_files, diags);
@@ -185,7 +197,7 @@ static bool context_fill(struct tls_app *app, struct tls_context *context, struc
             return false;
         }
     }
-    return verify_setup(app, context, conf, diags) && certificates_load(app, ctx, conf, diags);
+    return verify_setup(app, context, conf, diags) && certificates_load(app, context, diags);
 }
 
 bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,
@@ -194,6 +206,7 @@ bool context_build(struct tls_app *app, struct tls_context *into, struct tls_con
     bool ok;
 
     into->ticket_files = NULL;
+    into->stapled = 0;
     into->ctx = SSL_CTX_new(TLS_server_method());
     if (!into->ctx || !tls_hash_begin(app)) {
         tls_diag(diags, &into->at, true, "OpenSSL cannot be set up");

@@ -48,6 +48,7 @@ static void put_in_place(struct tls_app *app, struct tls_context *fresh,
         /* the rest is as it was, and other threads read it */
         old->ctx = fresh[i].ctx;
         old->ticket_files = fresh[i].ticket_files;
+        old->stapled = fresh[i].stapled;
         memcpy(old->digest, fresh[i].digest, sizeof(old->digest));
         context_empty(&gone);
         renewal->renewed++;

@@ -14,11 +14,6 @@
 
 #include "config/conf.h"
 
-/* Forward secrecy and authenticated encryption alone. */
-const char ssl_default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-                                   "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-                                   "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-
 static void *create_server(apr_pool_t *pool, ins_server *s)
 {
     struct ssl_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
@@ -28,11 +23,13 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
     conf->certificates = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->keys = apr_array_make(pool, 1, sizeof(struct ssl_text));
     conf->ticket_key_files = apr_array_make(pool, 1, sizeof(struct ssl_text));
+    conf->policy = UNSET;
     conf->protocols = UNSET;
     conf->honor_cipher_order = UNSET;
     conf->session_tickets = UNSET;
     conf->verify = UNSET;
     conf->verify_depth = UNSET;
+    conf->stapling = (struct ssl_stapling){ UNSET, UNSET, NULL, UNSET, UNSET, UNSET, UNSET, UNSET };
     return conf;
 }
 
@@ -42,22 +39,32 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
 {
     const struct ssl_server_conf *base = base_conf, *over = over_conf;
     struct ssl_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
+    bool own = over->policy != UNSET; /* replaces what is inherited of its subjects */
 
     MERGE(engine, over->engine != UNSET);
     MERGE(engine_at, over->engine != UNSET);
     MERGE(certificates, over->certificates->nelts > 0);
     MERGE(keys, over->certificates->nelts > 0 || over->keys->nelts > 0);
-    MERGE(protocols, over->protocols != UNSET);
-    MERGE(protocols_at, over->protocols != UNSET);
-    MERGE(ciphers, over->ciphers);
-    MERGE(ciphers13, over->ciphers13);
-    MERGE(honor_cipher_order, over->honor_cipher_order != UNSET);
+    MERGE(policy, own);
+    MERGE(protocols, own || over->protocols != UNSET);
+    MERGE(protocols_at, own || over->protocols != UNSET);
+    MERGE(ciphers, own || over->ciphers);
+    MERGE(ciphers13, own || over->ciphers13);
+    MERGE(honor_cipher_order, own || over->honor_cipher_order != UNSET);
     MERGE(session_tickets, over->session_tickets != UNSET);
     MERGE(ticket_key_files, over->ticket_key_files->nelts > 0);
     MERGE(ca_file, over->ca_file.value);
     MERGE(verify, over->verify != UNSET);
     MERGE(verify_at, over->verify != UNSET);
     MERGE(verify_depth, over->verify_depth != UNSET);
+    MERGE(stapling.use, over->stapling.use != UNSET);
+    MERGE(stapling.return_errors, over->stapling.return_errors != UNSET);
+    MERGE(stapling.force_url, over->stapling.force_url);
+    MERGE(stapling.responder_timeout, over->stapling.responder_timeout != UNSET);
+    MERGE(stapling.standard_timeout, over->stapling.standard_timeout != UNSET);
+    MERGE(stapling.error_timeout, over->stapling.error_timeout != UNSET);
+    MERGE(stapling.time_skew, over->stapling.time_skew != UNSET);
+    MERGE(stapling.max_age, over->stapling.max_age != UNSET);
     return conf;
 }
 
@@ -216,10 +223,31 @@ static const char *set_verify(ins_cmd *cmd, void *conf, const char *arg)
                         arg);
 }
 
+static const char *set_responder(ins_cmd *cmd, void *conf, const char *arg)
+{
+    struct ssl_server_conf *c = conf;
+
+    if (strncasecmp(arg, "http://", 7) != 0 || arg[7] == '\0' || arg[7] == '/') {
+        return apr_psprintf(cmd->pool, "\"%s\" is not http://HOST[:PORT][/PATH]", arg);
+    }
+    c->stapling.force_url = arg;
+    return NULL;
+}
+
 static size_t certificates_field = offsetof(struct ssl_server_conf, certificates);
 static size_t keys_field = offsetof(struct ssl_server_conf, keys);
 static size_t ticket_key_field = offsetof(struct ssl_server_conf, ticket_key_files);
 static size_t ca_field = offsetof(struct ssl_server_conf, ca_file);
+
+/* clang-format off */
+#define STAPLING_FLAG(nm, member, dflt, words)                                                     \
+    { .name = nm, .args = INS_ARGS_FLAG_FIELD, .where = INS_IN_SERVER, .syntax = "On|Off",         \
+      .initial = dflt, .help = words, .offset = offsetof(struct ssl_server_conf, stapling.member) }
+#define STAPLING_SECONDS(nm, member, lo, dflt, words)                                              \
+    { .name = nm, .args = INS_ARGS_INT_FIELD, .where = INS_IN_SERVER, .syntax = "SECONDS",         \
+      .initial = dflt, .help = words, .offset = offsetof(struct ssl_server_conf, stapling.member), \
+      .min = lo, .max = 31536000 }
+/* clang-format on */
 
 static const ins_directive directives[] = {
     { .name = "SSLEngine",
@@ -244,12 +272,21 @@ static const ins_directive directives[] = {
       .initial = "the certificate's file",
       .help = "the private key, PEM, without a pass phrase; in the certificates' order",
       .info = &keys_field },
+    { .name = "SSLPolicy",
+      .args = INS_ARGS_ONE,
+      .where = INS_IN_SERVER,
+      .set = { .one = ssl_set_policy },
+      .syntax = "modern|intermediate|old",
+      .initial = "intermediate",
+      .help = "protocols and ciphers in one word: TLS 1.3 alone; 1.2 and 1.3 with forward secrecy; "
+              "or all that old clients need. What SSLProtocol, SSLCipherSuite and "
+              "SSLHonorCipherOrder of the same server say counts more" },
     { .name = "SSLProtocol",
       .args = INS_ARGS_ARGV,
       .where = INS_IN_SERVER,
       .set = { .argv = set_protocols },
       .syntax = "[+|-]PROTOCOL...",
-      .initial = "TLSv1.2 +TLSv1.3",
+      .initial = "by SSLPolicy: TLSv1.2 +TLSv1.3",
       .help = "the versions to speak: all, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
       .min = 1 },
     { .name = "SSLCipherSuite",
@@ -257,7 +294,7 @@ static const ins_directive directives[] = {
       .where = INS_IN_SERVER,
       .set = { .argv = set_ciphers },
       .syntax = "[SSL|TLSv1.3] CIPHERS",
-      .initial = ssl_default_ciphers,
+      .initial = "by SSLPolicy",
       .help = "the ciphers up to TLS 1.2 or, after the word TLSv1.3, those of TLS 1.3",
       .min = 1,
       .max = 2 },
@@ -265,7 +302,7 @@ static const ins_directive directives[] = {
       .args = INS_ARGS_FLAG_FIELD,
       .where = INS_IN_SERVER,
       .syntax = "On|Off",
-      .initial = "Off",
+      .initial = "by SSLPolicy: Off",
       .help = "choose the cipher by the server's order, not the client's",
       .offset = offsetof(struct ssl_server_conf, honor_cipher_order) },
     { .name = "SSLSessionTickets",
@@ -307,6 +344,27 @@ static const ins_directive directives[] = {
       .offset = offsetof(struct ssl_server_conf, verify_depth),
       .min = 0,
       .max = 100 },
+    STAPLING_FLAG("SSLUseStapling", use, "Off",
+                  "send a fresh OCSP response with the certificate; fetched in the background"),
+    { .name = "SSLStaplingForceURL",
+      .args = INS_ARGS_ONE,
+      .where = INS_IN_SERVER,
+      .set = { .one = set_responder },
+      .syntax = "http://HOST[:PORT][/PATH]",
+      .initial = "what the certificate names",
+      .help = "the OCSP responder to ask" },
+    STAPLING_SECONDS("SSLStaplingResponderTimeout", responder_timeout, 1, "10",
+                     "how long a responder may take"),
+    STAPLING_SECONDS("SSLStaplingStandardCacheTimeout", standard_timeout, 1, "3600",
+                     "ask anew after that at the latest; sooner where a response expires"),
+    STAPLING_SECONDS("SSLStaplingErrorCacheTimeout", error_timeout, 1, "600",
+                     "when to ask a responder again that gave no usable response"),
+    STAPLING_SECONDS("SSLStaplingResponseTimeSkew", time_skew, 0, "300",
+                     "how far the responder's clock may be off"),
+    STAPLING_SECONDS("SSLStaplingResponseMaxAge", max_age, -1, "-1",
+                     "how old a response may be; -1: as old as it says itself"),
+    STAPLING_FLAG("SSLStaplingReturnResponderErrors", return_errors, "On",
+                  "send a response too that says revoked or unknown"),
     { 0 },
 };
 

@@ -19,6 +19,7 @@
 #include "http/http_app.h"
 #include "instar.h"
 #include "util/diag.h"
+#include "util/staple_board.h"
 #include "util/ticket_ring.h"
 
 struct tls_app;
@@ -29,6 +30,7 @@ extern ins_module ssl_module; /* the SSL* directives */
 /* What all generations share, made by the master. */
 struct tls_shared {
     const struct ticket_ring *tickets; /* never NULL */
+    struct staple_board *staples;      /* NULL: nothing is stapled */
 };
 
 /* Reads certificates and keys, makes a context for each distinct policy. Called while still
@@ -53,6 +55,12 @@ struct tls_renewal {
 };
 bool tls_renew(struct tls_app *app, int bundle_fd, struct tls_renewal *renewal,
                struct diags *diags);
+
+/* Does any server want OCSP responses? Then a process is to be forked for tls_staple_run(), and
+ * again where tls_renew() has renewed something. */
+bool tls_staples(const struct tls_app *app);
+/* Fetches them, in a process of its own; ends with it. */
+void tls_staple_run(struct tls_app *app) __attribute__((noreturn));
 
 /* NULL when out of memory or where the default server has no certificate (logged).
  * hosts chooses the context by SNI; it outlives the connection. */

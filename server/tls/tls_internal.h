@@ -23,8 +23,7 @@ enum ssl_protocol {
     PROTOCOL_TLS1 = 2,
     PROTOCOL_TLS1_1 = 4,
     PROTOCOL_TLS1_2 = 8,
-    PROTOCOL_TLS1_3 = 16,
-    PROTOCOL_DEFAULT = PROTOCOL_TLS1_2 | PROTOCOL_TLS1_3
+    PROTOCOL_TLS1_3 = 16
 };
 
 /* A value and where it stands, for messages. */
@@ -34,14 +33,22 @@ struct ssl_text {
     unsigned line;
 };
 
+/* SSLUseStapling and SSLStapling...; seconds. */
+struct ssl_stapling {
+    int use, return_errors; /* UNSET, 0, 1 */
+    const char *force_url;  /* NULL: what the certificate says */
+    int responder_timeout, standard_timeout, error_timeout, time_skew, max_age;
+};
+
 struct ssl_server_conf {
     int engine; /* UNSET, 0, 1 */
     struct ssl_text engine_at;
     apr_array_header_t *certificates; /* struct ssl_text: one a key type */
     apr_array_header_t *keys;         /* struct ssl_text: in the same order; may be fewer */
+    int policy;                       /* UNSET or an index */
     int protocols;                    /* UNSET or a set of enum ssl_protocol */
     struct ssl_text protocols_at;
-    const char *ciphers;   /* TLS 1.2 and below; NULL: the default */
+    const char *ciphers;   /* TLS 1.2 and below; NULL: the policy's */
     const char *ciphers13; /* NULL: OpenSSL's */
     int honor_cipher_order;
     int session_tickets;
@@ -50,6 +57,7 @@ struct ssl_server_conf {
     int verify; /* UNSET or enum ssl_verify */
     struct ssl_text verify_at;
     int verify_depth;
+    struct ssl_stapling stapling;
     struct tls_context *context; /* made by tls_app_create(); NULL: no TLS of its own */
 };
 
@@ -58,7 +66,19 @@ static inline struct ssl_server_conf *ssl_server_conf(const ins_server *s)
     return (struct ssl_server_conf *)s->module_config[ssl_module.index];
 }
 
-extern const char ssl_default_ciphers[];
+extern const char ssl_default_ciphers[], ssl_groups[];
+
+/* What a server speaks (policy.c). */
+struct ssl_policy {
+    const char *name;
+    int protocols;
+    const char *ciphers;
+    bool honor_order;
+};
+
+const char *ssl_set_policy(ins_cmd *cmd, void *conf, const char *arg);
+/* With what the server's own directives change of it. */
+struct ssl_policy ssl_policy_of(const struct ssl_server_conf *conf);
 
 /* The private key of a certificate: given in the same order, else in the certificate's file. */
 static inline const struct ssl_text *key_of(const struct ssl_server_conf *conf, int index)
@@ -95,6 +115,7 @@ struct tls_context {
     const char *policy;               /* what matters for tls_server_compatible() */
     enum ssl_verify verify;
     int verify_depth;
+    unsigned stapled;                  /* certificates that an OCSP response is fetched for */
     struct ticket_files *ticket_files; /* NULL: the ring's keys */
     const struct ticket_ring *ticket_ring;
 };
@@ -149,9 +170,13 @@ bool tls_files_hash(struct tls_app *app, const struct ssl_server_conf *conf,
 
 /* ---- */
 
-/* Certificates and keys of a server into ctx. False where an error was reported. */
-bool certificates_load(struct tls_app *app, SSL_CTX *ctx, const struct ssl_server_conf *conf,
-                       struct diags *diags);
+/* Certificates and keys into context->ctx. False where an error was reported. */
+bool certificates_load(struct tls_app *app, struct tls_context *context, struct diags *diags);
+/* Stapling (staple.c) to the certificate that was just put into context->ctx, where it is wanted.
+ * False when out of memory. */
+bool staple_set_up(struct tls_app *app, struct tls_context *context, const struct ssl_text *at,
+                   const char *path, struct diags *diags);
+int staple_callback(SSL *ssl, void *board);
 /* OpenSSL's context for into->conf, with the files' digest; owner is what connections find
  * by it. False where an error was reported; nothing is kept then. */
 bool context_build(struct tls_app *app, struct tls_context *into, struct tls_context *owner,

@@ -90,7 +90,7 @@ size_t sink_line_max(const struct log_sink *sink)
 int sink_make_locks(void)
 {
     pthread_mutexattr_t attr;
-    pthread_mutex_t *made = mmap(NULL, LOCKS * sizeof(*made), PROT_READ | PROT_WRITE,
+    pthread_mutex_t *made = mmap(NULL, LOCKS * sizeof(pthread_mutex_t), PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (made == MAP_FAILED) {

@@ -18,6 +18,12 @@ static unsigned route_of(const struct request *q)
     return q->match.route != NULL ? q->match.route->index : UINT_MAX;
 }
 
+/* For the words about a crash. */
+static void note_route(struct worker *w, unsigned route)
+{
+    SB_SET(w->slot, route, route + 1); /* of no route: 0 */
+}
+
 static int64_t clock_us(void)
 {
     struct timespec t;
@@ -119,6 +125,7 @@ static enum step run_inline(struct worker *w, struct conn *c)
     struct request *q = c->work->request;
 
     hand_out(w, c, CONN_ANSWER);
+    note_route(w, route_of(q));
     handoff_enter(&w->handoff, route_of(q));
     request_run(q);
     return take_back(w, c);
@@ -132,6 +139,7 @@ void http_conn_job(void *worker, struct job *job)
     unsigned route = route_of(q);
     int64_t began = clock_us();
 
+    note_route(w, route);
     request_run(q);
     handoff_job_done(&w->handoff, route, clock_us() - began);
     loop_complete(w, c);
@@ -195,7 +203,8 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
 static void count_kind(struct worker *w, const struct request *q)
 {
     unsigned class = (unsigned)q->pub.status / 100;
-    uint32_t len = q->head.method_len;
+    /* a head that was refused behind its first line has a length, and no text */
+    uint32_t len = q->head.method != NULL ? q->head.method_len : 0;
     enum sb_counter method = SB_COUNTER_method_other;
 
     if (class >= 1 && class <= 5) {

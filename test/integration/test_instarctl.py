@@ -193,6 +193,136 @@ def test_tail_says_what_it_cannot_follow(server, follow):
     assert done.returncode == 1 and 'no log "nowhere"' in done.stderr
 
 
+# ---- routes -----------------------------------------------------------------------------------
+
+ROUTES = """
+<Location /api>
+    Route GET /users/{id:[0-9]+} hello
+    Route POST /users/{id} hello
+    Route GET users/me hello key=value
+</Location>
+<LocationMatch "^/a">
+    LimitRequestBody 1000
+</LocationMatch>
+Route GET ~ ^/item-(?<id>[0-9]+)$ hello
+Route GET /files/{path...} hello
+<VirtualHost *:{other}>
+    ServerName a.example
+    Route GET /hello other
+</VirtualHost>
+<VirtualHost *:{other}>
+    ServerName b.example
+</VirtualHost>
+"""
+OTHER = hello(2).replace("hello_module", "other_module").replace('"hello"', '"other"')
+
+
+@pytest.fixture(scope="module")
+def routed(shared):
+    s = shared(CONFIG, {"hello": hello(1), "other": OTHER}, start=False)
+    s.write_config(CONFIG + f"Listen 127.0.0.1:{s.ports[1]}\n"
+                   + ROUTES.replace("{other}", str(s.ports[1])))
+    return s.start()
+
+
+def routes(s, *arguments):
+    done = s.ctl("routes", *arguments, "--json")
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)
+
+
+def answer_at(s, port, *arguments):
+    found = [one for one in routes(s, *arguments)["answers"]
+             if f"127.0.0.1:{port}" in one["addresses"].split(", ")]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_routes_without_a_path_are_all_of_them(routed):
+    text = routed.ctl("routes").stdout
+    line = routed.line_of("instar.conf", "Route POST /users/{id}")
+    assert re.search(rf"^  POST +/api/users/{{id}} +hello \(hello_module\) +\S+instar.conf:{line}$",
+                     text, re.M)
+    hosts = routes(routed)["hosts"]
+    assert [host["host"] for host in hosts] == ["localhost", "a.example", "b.example"]
+    assert [one["pattern"] for one in hosts[0]["routes"]] == [
+        "/hello", "/api/users/{id:[0-9]+}", "/api/users/{id}", "/api/users/me",
+        "~ ^/item-(?<id>[0-9]+)$", "/files/{path...}"]
+    assert [one["module"] for one in hosts[1]["routes"]] == ["other_module"]
+
+
+@pytest.mark.parametrize("path, method, pattern, params", [
+    ("/api/users/7", "GET", "/api/users/{id:[0-9]+}", {"id": "7"}),
+    ("/api/users/7?a=b", "HEAD", "/api/users/{id:[0-9]+}", {"id": "7"}),
+    ("/api/users/me", "GET", "/api/users/me", {}),
+    ("/api/users/me", "POST", "/api/users/{id}", {"id": "me"}),
+    ("/item-12", "GET", "~ ^/item-(?<id>[0-9]+)$", {"id": "12"}),
+    ("/api/../files/a/%62", "GET", "/files/{path...}", {"path": "a/b"}),
+])
+def test_routes_tells_what_would_answer(routed, path, method, pattern, params):
+    route = answer_at(routed, routed.port, path, "--method", method)["route"]
+    assert (route["pattern"], route["params"]) == (pattern, params)
+    assert route["line"] > 0 and route["file"] == routed.path("instar.conf")
+    # and so it is
+    with routed.connect() as connection:
+        assert connection.request(path, method).status == 200
+
+
+def test_routes_tells_why_others_do_not_answer(routed):
+    one = answer_at(routed, routed.port, "/api/users/x")
+    assert one["route"] is None and one["allow"] == "POST, OPTIONS"
+    why = {(t["methods"], t["pattern"]): t["why_not"] for t in one["tried"]}
+    assert why == {
+        ("GET", "/hello"): '"api" is not "hello"',
+        ("GET", "/api/users/{id:[0-9]+}"): '"x" does not match {id:[0-9]+}',
+        ("POST", "/api/users/{id}"): "it matches, but not the method GET",
+        ("GET", "/api/users/me"): '"x" is not "me"',
+        ("GET", "~ ^/item-(?<id>[0-9]+)$"): "its expression does not match",
+        ("GET", "/files/{path...}"): '"api" is not "files"',
+    }
+    sections = [section["section"] for section in one["sections"]]
+    assert sections == ["<Location /api>", '<LocationMatch "^/a">']
+    short = {t["pattern"]: t["why_not"]
+             for t in answer_at(routed, routed.port, "/api/users")["tried"]}
+    assert short["/api/users/me"] == 'the path ends before "me"'
+    assert short["/api/users/{id}"] == "the path ends before {id}"
+    more = {t["pattern"]: t["why_not"]
+            for t in answer_at(routed, routed.port, "/hello/you/there")["tried"]}
+    assert more["/hello"] == 'the path goes on with "/you/there"'
+
+
+def test_routes_chooses_the_host_as_a_request_does(routed):
+    port = routed.ports[1]
+    for arguments, host, chosen, module in (
+            ((), "a.example", "it is the first on this address", "other_module"),
+            (("--host", "b.example"), "b.example", "its name is the request's", "hello_module"),
+            (("--host", "c.example"), "a.example",
+             "it is the first on this address, and none has the request's name", "other_module")):
+        one = answer_at(routed, port, "/hello", *arguments)
+        assert (one["host"], one["chosen"], one["route"]["module"]) == (host, chosen, module)
+    text = routed.ctl("routes", "/hello").stdout
+    assert "it matches too, but the one that answers goes before it" in text
+    assert f"at 127.0.0.1:{port}\n  host      a.example" in text
+
+
+def test_routes_asks_what_serves_and_not_the_file(routed):
+    good = routed.config
+    routed.write_config(good + "Nonsense\n")
+    try:
+        assert answer_at(routed, routed.port, "/item-1")["route"] is not None
+    finally:
+        routed.write_config(good)
+    assert routed.status()["last_reload"]["what"] == "start"
+
+
+def test_routes_says_what_is_no_path(routed):
+    assert "answered with 404: an encoded slash" in routed.ctl("routes", "/a%2Fb").stdout
+    assert "answered with 400" in routed.ctl("routes", "a").stdout
+    assert "answered with 400" in routed.ctl("routes", "/..").stdout
+    assert routed.ctl("routes", "/a b").returncode == 2
+    assert "none: 404" in routed.ctl("routes", "/nowhere").stdout
+
+
 # ---- top --------------------------------------------------------------------------------------
 
 
@@ -295,5 +425,5 @@ def test_a_command_line_without_sense_is_usage(s, arguments):
 
 def test_without_a_server_all_say_so(server):
     s = server(CONFIG, {"hello": hello(1)}, start=False)
-    for verb in ("top", "tail", "logs", "status"):
+    for verb in ("top", "tail", "logs", "status", "routes"):
         assert s.ctl(verb).returncode == 3

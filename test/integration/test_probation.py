@@ -95,6 +95,7 @@ def test_a_crash_loop_is_rolled_back(server):
     assert status["last_reload"]["ok"] and status["last_reload"]["what"] == "rollback"
     words = status["last_reload"]["words"]
     assert "by itself: generation 2 crashed 3 times within" in words, words
+    assert "its last handler was risk of risk_module (GET /risk)" in words, words
     assert status["probation"] is None, "what comes of it is not on probation"
     kept = {one["generation"]: one for one in history(s)}
     assert kept[2]["outcome"] == "crashed" and "crashed 3 times" in kept[2]["words"]

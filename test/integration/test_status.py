@@ -112,7 +112,8 @@ def test_json_tells_what_instarctl_tells(s):
         assert ours[name] == theirs[name]
     assert ours["counters"].keys() == theirs["counters"].keys()
     assert ours["durations"]["bounds_us"] == theirs["durations"]["bounds_us"]
-    assert sum(theirs["durations"]["counts"]) == theirs["counters"]["requests"]
+    until(lambda: [sum(told["durations"]["counts"]) == told["counters"]["requests"]
+                   for told in [s.status()]] == [True], "all requests are timed")
     assert ours["last_reload"]["what"] == theirs["last_reload"]["what"] == "start"
     assert {one["pid"] for one in ours["worker_list"]} == set(s.worker_pids())
     assert ours["step"] is None

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/DIRECTIVES.md says what the tables say. */
+/* docs/DIRECTIVES.md and instar.conf(5) say what the tables say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,9 +29,9 @@ static void read_all(int fd, char *text)
     text[n] = '\0';
 }
 
-static void print_page(void)
+static void print_page(enum launch_dump dump)
 {
-    const struct launch launch = { .dump = DUMP_DIRECTIVES_MD };
+    const struct launch launch = { .dump = dump };
     int memory = memfd_create("page", MFD_CLOEXEC), output = dup(STDOUT_FILENO);
 
     assert_true(memory >= 0 && output >= 0);
@@ -44,29 +44,40 @@ static void print_page(void)
     (void)close(output);
 }
 
-static void the_page_is_what_the_tables_say(void **state)
+static void compare(enum launch_dump dump, const char *name)
 {
     const char *top = getenv("srcdir");
     char path[4096];
     int fd;
 
-    (void)state;
-    print_page();
-    (void)snprintf(path, sizeof(path), "%s/docs/DIRECTIVES.md", top ? top : ".");
+    print_page(dump);
+    (void)snprintf(path, sizeof(path), "%s/%s", top ? top : ".", name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     read_all(fd, checked_in);
     (void)close(fd);
     if (strcmp(printed, checked_in) != 0) {
-        fail_msg("make it anew: instar -c 'Listen 80' -f /dev/null -DDUMP_DIRECTIVES_MD > %s",
-                 path);
+        fail_msg("make %s anew: make docs", path);
     }
+}
+
+static void the_page_is_what_the_tables_say(void **state)
+{
+    (void)state;
+    compare(DUMP_DIRECTIVES_MD, "docs/DIRECTIVES.md");
+}
+
+static void the_manual_is_what_the_tables_say(void **state)
+{
+    (void)state;
+    compare(DUMP_DIRECTIVES_MAN, "support/instar.conf.5");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_what_the_tables_say),
+        cmocka_unit_test(the_manual_is_what_the_tables_say),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

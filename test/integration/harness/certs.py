@@ -21,14 +21,15 @@ class Authority:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def issue(self, name, common_name, names=(), rsa=False):
-        """NAME.pem and NAME.key for a server of these names, or for a client."""
+    def issue(self, name, common_name, names=(), rsa=False, extra=""):
+        """NAME.pem and NAME.key for a server of these names, or for a client. extra: lines of
+        extensions."""
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         run("req", "-newkey", *kind, "-nodes", "-keyout", self.path(name + ".key"),
             "-out", self.path(name + ".csr"), "-subj", f"/O=Tests/CN={common_name}")
         alternatives = ",".join(f"DNS:{other}" for other in (names or (common_name,)))
         with open(self.path(name + ".ext"), "w") as text:
-            text.write(f"subjectAltName={alternatives},IP:127.0.0.1\n")
+            text.write(f"subjectAltName={alternatives},IP:127.0.0.1\n{extra}")
         run("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path("ca.pem"),
             "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", "30",
             "-extfile", self.path(name + ".ext"), "-out", self.path(name + ".pem"))
