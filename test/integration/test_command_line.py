@@ -71,6 +71,24 @@ def test_a_started_server_is_detached(daemon):
         assert not target.startswith("pipe:") and "pts" not in target, target
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_the_caller_may_have_closed_its_streams(daemon, closed):
+    def run(*command):
+        return subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              timeout=PATIENCE).returncode
+
+    assert run(*daemon.command("-k", "start")) == DONE
+    pid = note(daemon)
+    assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    assert version_of(daemon.get("/hello").body) == 1
+    assert run(INSTARCTL, "-d", daemon.root, "-f", "instar.conf", "graceful") == DONE
+    assert run(*daemon.command("-k", "graceful")) == DONE
+    note(daemon)
+    assert run(*daemon.command("-k", "stop")) == DONE
+    assert processes.gone(pid)
+
+
 def test_verbs_have_exit_codes(daemon):
     assert daemon.run("-k", "stop").returncode == NOT_RUNNING
     assert daemon.run("-k", "graceful-stop").returncode == NOT_RUNNING
