@@ -322,6 +322,32 @@ static void the_jail_is_closed(void **state)
     }
 }
 
+static void the_question_for_its_version_is_jailed_too(void **state)
+{
+    struct site *site = *state;
+    const char *outside = site_path(site, "outside");
+
+    assert_int_equal(mkdir(outside, 0777), 0);
+    assert_int_equal(chmod(outside, 0777), 0);
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_write(site, "cc",
+               apr_psprintf(site->pool,
+                            "#!/bin/bash\n"
+                            "[ \"$1\" = --version ] || exec gcc \"$@\"\n"
+                            "echo new 2>/dev/null > %s/new\n"
+                            "setsid sleep 7535 >/dev/null 2>&1 &\n"
+                            "sleep 7535 >/dev/null 2>&1 &\n"
+                            "echo test 1\n",
+                            outside));
+    assert_int_equal(chmod(site_path(site, "cc"), 0755), 0);
+    site_config(site,
+                apr_psprintf(site->pool, "ModuleCompiler %s/cc\nLoadModule a_module modules/a.c\n",
+                             site->root));
+    assert_int_equal(site_build(site), 1);
+    assert_int_not_equal(access(site_path(site, "outside/new"), F_OK), 0);
+    expect_no_sleepers("7535");
+}
+
 static void only_named_descriptors_are_inherited(void **state)
 {
     struct site *site = *state;
@@ -723,6 +749,7 @@ int main(void)
         CASE(words_are_bounded),
         CASE(standard_input_is_empty),
         CASE(the_jail_is_closed),
+        CASE(the_question_for_its_version_is_jailed_too),
         CASE(only_named_descriptors_are_inherited),
         CASE(a_closed_home_does_not_hinder),
         CASE(what_only_root_may_read_is_built),
