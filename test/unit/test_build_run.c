@@ -550,6 +550,23 @@ static void a_full_folder_does_not_hinder(void **state)
     assert_int_equal(site_build(site), 1);
 }
 
+/* A compiler that has compiled, and ends when there is a file "go". */
+static void wrapper_that_waits(struct site *site)
+{
+    wrapper(site,
+            apr_psprintf(site->pool,
+                         "gcc \"$@\" || exit 1; until [ -e %s/go ]; do sleep 0.0537; done; exit 0",
+                         site->root),
+            "");
+}
+
+static void await_compiled(void)
+{
+    for (int i = 0; i < 3000 && count_sleepers("0.0537") == 0; i++) {
+        usleep(5000);
+    }
+}
+
 /* What is kept is the build of what was copied; what it became is compiled next. */
 static void a_copied_source_that_changes_is_not_mistaken(void **state)
 {
@@ -561,12 +578,13 @@ static void a_copied_source_that_changes_is_not_mistaken(void **state)
     if (geteuid() != 0) {
         skip();
     }
-    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    wrapper_that_waits(site);
     assert_int_equal(chmod(site_path(site, "modules"), 0700), 0);
     site_plan(site);
     site_start(site, &pid, &p.fd);
-    usleep(200000);
+    await_compiled();
     site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    site_write(site, "go", "");
     assert_int_equal(poll(&p, 1, 20000), 1);
     site_finish(site, pid, p.fd);
     assert_int_equal(site->failed, 0);
@@ -584,11 +602,12 @@ static void changed_while_compiled_is_compiled_again(void **state)
     char key[BUILD_KEY_HEX];
     pid_t pid;
 
-    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    wrapper_that_waits(site);
     site_plan(site);
     site_start(site, &pid, &p.fd);
-    usleep(200000);
+    await_compiled();
     site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    site_write(site, "go", "");
     assert_int_equal(poll(&p, 1, 20000), 1);
     site_finish(site, pid, p.fd);
     assert_int_equal(site->failed, 0);
