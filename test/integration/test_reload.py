@@ -270,6 +270,22 @@ def test_restart_is_a_reload_that_does_not_wait(server):
         until(lambda: not s.old_generations(), "the old generation is cut", s.slack(10))
 
 
+def test_restart_cuts_what_drains_already(server):
+    """Whatever old code is still doing, of whichever generation."""
+    s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 1\n",
+               {"hello": hello(1), "probe": PROBE})
+    with s.connect() as slow:
+        slow.send("GET /nap?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: s.serving()["connections"] == 1, "the request is there")
+        s.reload()
+        assert [one["connections"] for one in s.old_generations()] == [1]
+        outcome = s.graceful("restart")
+        assert outcome["exit"] == 0 and "notes" not in outcome, outcome  # it has waited for nobody
+        until(lambda: not s.old_generations(), "the old generations are cut", s.slack(10))
+        with pytest.raises(Broken):
+            slow.answer()
+
+
 def test_draining_generations_are_capped(server):
     s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 2\nGracefulShutdownTimeout 300\n",
                {"hello": hello(1), "probe": PROBE})
