@@ -310,9 +310,7 @@ def test_versions_and_help():
                                              (signal.SIGQUIT, True), (signal.SIGWINCH, True)])
 def test_signals_stop_it(server, number, graceful):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE})
-    with s.connect() as slow:
-        slow.send("GET /nap?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=1500") as slow:
         s.remember()
         s.send(number)
         if graceful:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import processes
 from harness.env import sized, until
-from harness.http import Broken, Connection
+from harness.http import Broken
 from harness.load import Load
 from harness.modules import PROBE, PROBE_ROUTES, hello, pid_of, version_of
 
@@ -254,9 +254,7 @@ def test_a_module_that_only_root_may_read(server, tmp_path):
 
 def test_an_old_worker_that_is_killed_while_it_drains(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE}, workers=2)
-    with Connection(s.address) as slow:
-        slow.send("GET /nap?ms=20000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=20000"):
         s.write_module("hello", hello(2))
         s.reload()
         old = s.old_generations()
