@@ -89,6 +89,19 @@ def test_all_workers_killed_at_once(server):
     until(lambda: len(s.worker_pids()) == 4, "all are replaced")
 
 
+@pytest.mark.parametrize("whom", ["the worker", "the generation and its worker"])
+def test_who_is_killed_again_and_again_is_back_within_a_second(server, whom):
+    """A kill -9 comes from outside: the code that was killed is not made to wait for it."""
+    s = server(ROUTE, {"hello": hello(1)}, workers=1)
+    for _ in range(sized(8, 20, 4)):
+        serving = until(lambda: [one for one in [s.serving()] if one["pid"] and one["worker_pids"]],
+                        "generation and worker are there")[0]
+        if whom != "the worker":
+            processes.kill(serving["pid"])
+        processes.kill(serving["worker_pids"][0])
+        serving_again(s, 1)
+
+
 def test_workers_notice_that_the_master_is_gone(server):
     s = server(ROUTE, {"hello": hello(1)}, workers=2)
     s.remember()
