@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +35,18 @@ static const char *absolute(struct cli *cli, const char *path)
     full = apr_pstrcat(cli->pool, here != NULL ? here : "", "/", path, NULL);
     free(here);
     return full;
+}
+
+void cli_open_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
 }
 
 void cli_init(struct cli *cli, apr_pool_t *pool)

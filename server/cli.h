@@ -18,6 +18,9 @@ struct cli {
     bool words; /* say on stdout how it went when it went well */
 };
 
+/* Called first: a standard stream that the caller closed is /dev/null from here
+ * on, or what is opened next would take its number. */
+void cli_open_streams(void);
 /* Sets the defaults: the built-in paths, colour on a terminal. */
 void cli_init(struct cli *cli, apr_pool_t *pool);
 /* -f, -d, -D, -c; false where option is none of them. */

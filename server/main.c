@@ -318,6 +318,7 @@ int main(int argc, char **argv)
     int code;
 
     signals_block();
+    cli_open_streams();
     role_init(argc, argv);
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return VERB_REFUSED;

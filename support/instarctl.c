@@ -305,6 +305,7 @@ int main(int argc, char **argv)
     apr_pool_t *pool;
     int code;
 
+    cli_open_streams();
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return VERB_REFUSED;
     }

@@ -3,7 +3,7 @@
  * The compiler's identity: path, size, time of change, and its own --version
  * (a wrapper stays the same file when the compiler behind it changes). Asking
  * for the version is the one time the master waits for a child here: once for
- * each compiler, a millisecond, bounded.
+ * each compiler, a millisecond, bounded, and jailed as every compile is.
  */
 #include "builder/compiler.h"
 
@@ -22,6 +22,7 @@
 
 #include <apr_strings.h>
 
+#include "builder/jail.h"
 #include "config/conf.h"
 #include "util/check.h"
 #include "util/role.h"
@@ -68,6 +69,9 @@ __attribute__((noreturn)) static void version_child(const char *path, int out,
     char search[PATH_MAX];
     char *const envp[] = { search, (char *)(uintptr_t) "LC_ALL=C", NULL };
     int null = open("/dev/null", O_RDWR);
+    struct jail_limits limits = { .memory = process->build_memory_limit,
+                                  .seconds = VERSION_TIMEOUT_MS / 1000,
+                                  .processes = jail_processes() };
 
     snprintf(search, sizeof(search), "PATH=%s", compiler_search_path());
     if (role_drop_privileges(process->build_user, process->build_group, process->build_user_name) !=
@@ -75,6 +79,8 @@ __attribute__((noreturn)) static void version_child(const char *path, int out,
         null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0) {
         _exit(126);
     }
+    jail_enter(-1);
+    jail_close(&limits);
     execve(path, argv, envp);
     _exit(127);
 }

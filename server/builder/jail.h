@@ -17,8 +17,8 @@ struct jail_limits {
 
 /* In the master: what the kernel has not got, as words for the log; NULL where all is there. */
 const char *jail_missing(void);
-/* In the builder process, for it and all below: no new privileges, no writing
- * outside work_fd. Best effort. */
+/* In the builder process, or where a compiler is asked for its version; for it and all
+ * below: no new privileges, no writing outside work_fd (-1: nowhere). Best effort. */
 void jail_enter(int work_fd);
 /* A bound for RLIMIT_NPROC: those that are there now, and some. */
 int64_t jail_processes(void);

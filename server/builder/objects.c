@@ -10,12 +10,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int64_t nanoseconds(struct timespec t)
 {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The folder may be one that others write to: what they put there is not believed. */
+bool object_is_ours(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && (st->st_uid == 0 || st->st_uid == geteuid()) &&
+           (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 static bool same(const struct file_stat *last, const struct stat *st)
@@ -53,7 +59,7 @@ bool object_sound(int dir_fd, const char *key, struct file_stat *last)
     struct stat st;
 
     snprintf(name, sizeof(name), "%s.so", key);
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) {
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !object_is_ours(&st)) {
         memset(last, 0, sizeof(*last));
         return false;
     }

@@ -4,6 +4,7 @@
 #define BUILDER_OBJECTS_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include <apr_pools.h>
 
@@ -12,7 +13,9 @@
 
 enum { OBJECT_MAX_BYTES = 512 << 20 };
 
-/* Is there a whole KEY.so? *last is what was seen the last time (zero: never) and
+/* A file in BuildDirectory that root or we ourselves made, and nobody else may write to. */
+bool object_is_ours(const struct stat *st);
+/* Is there a whole KEY.so of ours? *last is what was seen the last time (zero: never) and
  * is brought up to date: then one stat() is enough. */
 bool object_sound(int dir_fd, const char *key, struct file_stat *last);
 /* Copies what fd holds to KEY.so: a temporary name first, then renamed. Where

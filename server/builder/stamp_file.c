@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "builder/objects.h"
 #include "builder/stamp.h"
 
 static const char first_line[] = "instar-stamp 1\n";
@@ -37,7 +38,7 @@ static char *read_all(int dir_fd, const char *name)
     if (fd < 0) {
         return NULL;
     }
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+    if (fstat(fd, &st) == 0 && object_is_ours(&st) && st.st_size > 0 &&
         st.st_size <= STAMP_MAX_BYTES) {
         text = malloc((size_t)st.st_size + 1);
     }

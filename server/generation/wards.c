@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life and death of single workers: a death is reported, mourned by the
  * siblings (they look after its connections) and made good, at once the first
- * time, then more and more slowly, so that code that always crashes costs little. */
+ * time, then more and more slowly, so that code that always crashes costs little.
+ * Who is killed from outside is not kept waiting for long. */
 #include "generation/minding.h"
 
 #include <signal.h>
@@ -78,12 +79,16 @@ static bool on_probation(const struct minding *m, int64_t now)
     return now - m->ready_at < m->launch->conf->process.probation_time;
 }
 
-static void plan_respawn(const struct minding *m, struct ward *w)
+/* fault: it died of its own code. A kill -9 says nothing about the next one's life. */
+static void plan_respawn(const struct minding *m, struct ward *w, bool fault)
 {
     int64_t now = minding_now();
 
     if (now - w->started >= BACK_OFF_RESET_MS) {
         w->back_off = 0;
+    }
+    if (!fault && w->back_off > BACK_OFF_FIRST_MS) {
+        w->back_off = BACK_OFF_FIRST_MS;
     }
     w->respawn_at = now + w->back_off;
     w->back_off = w->back_off && !on_probation(m, now) ? w->back_off * 2 : BACK_OFF_FIRST_MS;
@@ -152,7 +157,7 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
         return;
     }
     poke_siblings(m);
-    plan_respawn(m, w);
+    plan_respawn(m, w, !w->ready || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL);
 }
 
 /* All that are dead, strangers too: this process is a subreaper. */
@@ -189,7 +194,7 @@ static void respawn_due(struct minding *m, int64_t now)
         rv = worker_spawn(m, w);
         if (rv != 0) {
             log_error("INS01305", "cannot start worker %u again: %s", w->index, strerror(rv));
-            plan_respawn(m, w);
+            plan_respawn(m, w, true);
         }
     }
 }

@@ -160,6 +160,9 @@ void drain_after_switch(struct master *m, struct generation *old, bool cut)
         if (gen == old || (gen->life == GEN_DRAINING && gen->hand_over)) {
             introduce_all(gen, now);
         }
+        if (cut && gen->life == GEN_DRAINING) {
+            begin(m, gen, &drain); /* its own deadline is no longer worth anything */
+        }
     }
     begin(m, old, &drain);
     listeners_close_dead(m);

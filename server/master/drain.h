@@ -6,7 +6,7 @@
 #include "master/state.h"
 
 /* After a switch: old (NULL: there was none) drains towards the serving
- * generation; cut: with a deadline of now. */
+ * generation; cut: with a deadline of now, as all that drain already. */
 void drain_after_switch(struct master *m, struct generation *old, bool cut);
 /* A graceful stop: nothing moves. */
 void drain_for_stop(struct master *m, struct generation *gen);

@@ -223,13 +223,14 @@ static void wait_over(struct master *m, void *ctx)
 }
 
 /* With the cap on draining generations reached, the oldest is cut, unless it
- * still owes its clients an answer; then the reload waits for that. */
+ * still owes its clients an answer; then the reload waits for that. A restart
+ * leaves none that drains. */
 static void step_wait(struct master *m)
 {
     struct job *job = m->job;
     bool replaces = job->kind == JOB_RELOAD || job->kind == JOB_ROLLBACK;
-    int64_t wait_ms =
-        replaces && job->outcome->diags->errors == 0 ? drain_make_room(m, job->manifest) : 0;
+    bool makes_more = replaces && !job->cut && job->outcome->diags->errors == 0;
+    int64_t wait_ms = makes_more ? drain_make_room(m, job->manifest) : 0;
 
     if (wait_ms == 0) {
         step_start(m);

@@ -3,8 +3,12 @@
  * Successors. At once the first time: somebody may have killed the process by
  * mistake. When they die one after the other, each waits twice as long as the
  * last, so that a module that kills its generation cannot keep the machine busy.
+ * A kill -9 is no module's doing: no more than the first pause follows it.
  */
 #include "master/successor.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "master/board.h"
 #include "master/children.h"
@@ -35,6 +39,9 @@ void successor_wanted(struct master *m, const struct generation *gen, int status
 
     if (now - gen->since > LIVED_LONG_MS) {
         m->successors_in_a_row = 0;
+    }
+    else if (m->successors_in_a_row > 1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+        m->successors_in_a_row = 1; /* from outside: no fault of its code */
     }
     board_generation_down(m);
     m->need_successor = true;

@@ -71,6 +71,24 @@ def test_a_started_server_is_detached(daemon):
         assert not target.startswith("pipe:") and "pts" not in target, target
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_the_caller_may_have_closed_its_streams(daemon, closed):
+    def run(*command):
+        return subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              timeout=PATIENCE).returncode
+
+    assert run(*daemon.command("-k", "start")) == DONE
+    pid = note(daemon)
+    assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    assert version_of(daemon.get("/hello").body) == 1
+    assert run(INSTARCTL, "-d", daemon.root, "-f", "instar.conf", "graceful") == DONE
+    assert run(*daemon.command("-k", "graceful")) == DONE
+    note(daemon)
+    assert run(*daemon.command("-k", "stop")) == DONE
+    assert processes.gone(pid)
+
+
 def test_verbs_have_exit_codes(daemon):
     assert daemon.run("-k", "stop").returncode == NOT_RUNNING
     assert daemon.run("-k", "graceful-stop").returncode == NOT_RUNNING
@@ -292,9 +310,7 @@ def test_versions_and_help():
                                              (signal.SIGQUIT, True), (signal.SIGWINCH, True)])
 def test_signals_stop_it(server, number, graceful):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE})
-    with s.connect() as slow:
-        slow.send("GET /nap?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=1500") as slow:
         s.remember()
         s.send(number)
         if graceful:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import processes
 from harness.env import sized, until
-from harness.http import Broken, Connection
+from harness.http import Broken
 from harness.load import Load
 from harness.modules import PROBE, PROBE_ROUTES, hello, pid_of, version_of
 
@@ -87,6 +87,19 @@ def test_all_workers_killed_at_once(server):
         processes.kill(pid)
     serving_again(s, 1)
     until(lambda: len(s.worker_pids()) == 4, "all are replaced")
+
+
+@pytest.mark.parametrize("whom", ["the worker", "the generation and its worker"])
+def test_who_is_killed_again_and_again_is_back_within_a_second(server, whom):
+    """A kill -9 comes from outside: the code that was killed is not made to wait for it."""
+    s = server(ROUTE, {"hello": hello(1)}, workers=1)
+    for _ in range(sized(8, 20, 4)):
+        serving = until(lambda: [one for one in [s.serving()] if one["pid"] and one["worker_pids"]],
+                        "generation and worker are there")[0]
+        if whom != "the worker":
+            processes.kill(serving["pid"])
+        processes.kill(serving["worker_pids"][0])
+        serving_again(s, 1)
 
 
 def test_workers_notice_that_the_master_is_gone(server):
@@ -254,9 +267,7 @@ def test_a_module_that_only_root_may_read(server, tmp_path):
 
 def test_an_old_worker_that_is_killed_while_it_drains(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE}, workers=2)
-    with Connection(s.address) as slow:
-        slow.send("GET /nap?ms=20000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=20000"):
         s.write_module("hello", hello(2))
         s.reload()
         old = s.old_generations()

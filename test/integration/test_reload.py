@@ -138,9 +138,7 @@ def test_no_tls_client_notices_reloads_under_load(server, authority):
 
 def test_requests_in_flight_are_finished_by_the_old_code(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE})
-    with s.connect() as slow:
-        slow.send("GET /nap?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.1)
+    with s.occupy("/nap?ms=3000") as slow:
         s.write_module("hello", hello(2))
         outcome = s.reload()
         assert version(s) == 2
@@ -262,9 +260,7 @@ def test_idle_tls_connections_are_never_closed_under_the_client(server, authorit
 def test_the_drain_deadline_ends_what_does_not_end(server):
     s = server(ROUTE + PROBE_ROUTES + "GracefulShutdownTimeout 1\n",
                {"hello": hello(1), "probe": PROBE})
-    with s.connect() as slow:
-        slow.send("GET /nap?ms=20000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=20000") as slow:
         s.reload()
         until(lambda: not s.old_generations(), "the old generation is cut", s.slack(10))
         with pytest.raises(Broken):
@@ -273,9 +269,7 @@ def test_the_drain_deadline_ends_what_does_not_end(server):
 
 def test_restart_is_a_reload_that_does_not_wait(server):
     s = server(ROUTE + PROBE_ROUTES, {"hello": hello(1), "probe": PROBE})
-    with s.connect() as slow:
-        slow.send("GET /nap?ms=20000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+    with s.occupy("/nap?ms=20000") as slow:
         s.write_module("hello", hello(2))
         outcome = s.graceful("restart")
         assert outcome["exit"] == 0, outcome
@@ -283,15 +277,26 @@ def test_restart_is_a_reload_that_does_not_wait(server):
         until(lambda: not s.old_generations(), "the old generation is cut", s.slack(10))
 
 
+def test_restart_cuts_what_drains_already(server):
+    """Whatever old code is still doing, of whichever generation."""
+    s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 1\n",
+               {"hello": hello(1), "probe": PROBE})
+    with s.occupy("/nap?ms=60000") as slow:
+        s.reload()
+        assert [one["connections"] for one in s.old_generations()] == [1]
+        outcome = s.graceful("restart")
+        assert outcome["exit"] == 0 and "notes" not in outcome, outcome  # it has waited for nobody
+        until(lambda: not s.old_generations(), "the old generations are cut", s.slack(10))
+        with pytest.raises(Broken):
+            slow.answer()
+
+
 def test_draining_generations_are_capped(server):
     s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 2\nGracefulShutdownTimeout 300\n",
                {"hello": hello(1), "probe": PROBE})
     slow = []
     for number in range(2, 5):
-        connection = s.connect()
-        connection.send("GET /nap?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        slow.append(connection)
-        time.sleep(0.1)
+        slow.append(s.occupy("/nap?ms=60000"))
         s.write_module("hello", hello(number))
         s.reload()
         assert version(s) == number

@@ -171,6 +171,22 @@ static void live(struct pretence *p)
     _exit(0);
 }
 
+/* Holds the master until this process is dead: however busy the machine is, it
+ * hears of the death before a switch can be over. */
+static void die_before_it_is_heard(void)
+{
+    pid_t self = getpid(), master = getppid();
+
+    (void)kill(master, SIGSTOP);
+    if (fork() == 0) {
+        while (getppid() == self) {
+            pause_ms(1);
+        }
+        (void)kill(master, SIGCONT);
+        _exit(0);
+    }
+}
+
 static void pretend(const struct launch *launch)
 {
     static struct pretence p;
@@ -192,9 +208,11 @@ static void pretend(const struct launch *launch)
     if (!launch->check_only) {
         bring_up_workers(&p);
     }
+    if (has(&p, "brief")) {
+        die_before_it_is_heard();
+    }
     (void)ipc_send(launch->master_fd, launch->number, IPC_GEN_READY, NULL, 0, NULL, 0);
     if (has(&p, "brief")) {
-        pause_ms(10);
         _exit(3);
     }
     if (launch->check_only) {
@@ -282,7 +300,7 @@ struct control_answer fixture_ask(struct master_fixture *f, const char *request)
 
 bool fixture_wait(struct master_fixture *f, const char *words)
 {
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 3000; i++) {
         if (strstr(fixture_ask(f, "status json").text, words) != NULL) {
             return true;
         }

@@ -16,7 +16,7 @@
  *   workers=N   this many (2)
  *   refuse      GEN_FAILED with a diagnostic
  *   exit abort hang   in place of READY
- *   brief       READY, and exits 10 ms later
+ *   brief       READY, and is dead when the master hears it
  *   late        never acknowledges ACCEPT_OFF
  *   stuck       does not exit when it drains
  *   gossip      sends rubbish all the time */
@@ -36,7 +36,7 @@ void fixture_behave(const struct master_fixture *f, const char *words);
 void fixture_config(const struct master_fixture *f, const char *directives);
 /* Asks; the answer's text lives in f->pool. */
 struct control_answer fixture_ask(struct master_fixture *f, const char *request);
-/* Waits until status says so (a substring of its JSON), 3 s. */
+/* Waits until status says so (a substring of its JSON), 30 s. */
 bool fixture_wait(struct master_fixture *f, const char *words);
 /* The number behind "key": in a JSON text. */
 int64_t fixture_number(const char *json, const char *key);

@@ -204,6 +204,33 @@ static void a_build_that_is_cut_off_is_made_again(void **state)
     assert_int_equal(site_build(site), 1);
 }
 
+/* Who may write to BuildDirectory could else have us load what he likes. */
+static void what_others_may_have_written_is_made_again(void **state)
+{
+    struct site *site = *state;
+    const char *stamp, *object;
+
+    one_module(site);
+    assert_int_equal(site_build(site), 1);
+    object = apr_pstrdup(site->pool, first(site)->object);
+    stamp = apr_pstrcat(site->pool, first(site)->stamp, ".stamp", NULL);
+    assert_int_equal(fchmodat(site->dir_fd, object, 0666, 0), 0);
+    assert_int_equal(site_build(site), 1);
+    assert_int_equal(site_build(site), 0);
+    assert_int_equal(fchmodat(site->dir_fd, stamp, 0666, 0), 0);
+    site_restart(site);
+    assert_int_equal(site_build(site), 1);
+    if (geteuid() == 0) {
+        assert_int_equal(fchownat(site->dir_fd, object, 65534, 65534, 0), 0);
+        assert_int_equal(site_build(site), 1);
+        assert_int_equal(fchownat(site->dir_fd, stamp, 65534, 65534, 0), 0);
+        site_restart(site);
+        assert_int_equal(site_build(site), 1);
+    }
+    site_restart(site);
+    assert_int_equal(site_build(site), 0);
+}
+
 static void damaged_stamps_are_no_stamps(void **state)
 {
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
@@ -371,6 +398,7 @@ int main(void)
         CASE(flags_count),
         CASE(the_compiler_counts),
         CASE(a_build_that_is_cut_off_is_made_again),
+        CASE(what_others_may_have_written_is_made_again),
         CASE(damaged_stamps_are_no_stamps),
         CASE(sources_come_in_all_ways),
         CASE(one_source_for_two_modules_is_compiled_once),

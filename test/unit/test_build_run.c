@@ -322,6 +322,32 @@ static void the_jail_is_closed(void **state)
     }
 }
 
+static void the_question_for_its_version_is_jailed_too(void **state)
+{
+    struct site *site = *state;
+    const char *outside = site_path(site, "outside");
+
+    assert_int_equal(mkdir(outside, 0777), 0);
+    assert_int_equal(chmod(outside, 0777), 0);
+    site_write(site, "modules/a.c", site_module(site, "a_module", "x"));
+    site_write(site, "cc",
+               apr_psprintf(site->pool,
+                            "#!/bin/bash\n"
+                            "[ \"$1\" = --version ] || exec gcc \"$@\"\n"
+                            "echo new 2>/dev/null > %s/new\n"
+                            "setsid sleep 7535 >/dev/null 2>&1 &\n"
+                            "sleep 7535 >/dev/null 2>&1 &\n"
+                            "echo test 1\n",
+                            outside));
+    assert_int_equal(chmod(site_path(site, "cc"), 0755), 0);
+    site_config(site,
+                apr_psprintf(site->pool, "ModuleCompiler %s/cc\nLoadModule a_module modules/a.c\n",
+                             site->root));
+    assert_int_equal(site_build(site), 1);
+    assert_int_not_equal(access(site_path(site, "outside/new"), F_OK), 0);
+    expect_no_sleepers("7535");
+}
+
 static void only_named_descriptors_are_inherited(void **state)
 {
     struct site *site = *state;
@@ -524,6 +550,23 @@ static void a_full_folder_does_not_hinder(void **state)
     assert_int_equal(site_build(site), 1);
 }
 
+/* A compiler that has compiled, and ends when there is a file "go". */
+static void wrapper_that_waits(struct site *site)
+{
+    wrapper(site,
+            apr_psprintf(site->pool,
+                         "gcc \"$@\" || exit 1; until [ -e %s/go ]; do sleep 0.0537; done; exit 0",
+                         site->root),
+            "");
+}
+
+static void await_compiled(void)
+{
+    for (int i = 0; i < 3000 && count_sleepers("0.0537") == 0; i++) {
+        usleep(5000);
+    }
+}
+
 /* What is kept is the build of what was copied; what it became is compiled next. */
 static void a_copied_source_that_changes_is_not_mistaken(void **state)
 {
@@ -535,12 +578,13 @@ static void a_copied_source_that_changes_is_not_mistaken(void **state)
     if (geteuid() != 0) {
         skip();
     }
-    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    wrapper_that_waits(site);
     assert_int_equal(chmod(site_path(site, "modules"), 0700), 0);
     site_plan(site);
     site_start(site, &pid, &p.fd);
-    usleep(200000);
+    await_compiled();
     site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    site_write(site, "go", "");
     assert_int_equal(poll(&p, 1, 20000), 1);
     site_finish(site, pid, p.fd);
     assert_int_equal(site->failed, 0);
@@ -558,11 +602,12 @@ static void changed_while_compiled_is_compiled_again(void **state)
     char key[BUILD_KEY_HEX];
     pid_t pid;
 
-    wrapper(site, "gcc \"$@\" || exit 1; sleep 0.3; exit 0", "");
+    wrapper_that_waits(site);
     site_plan(site);
     site_start(site, &pid, &p.fd);
-    usleep(200000);
+    await_compiled();
     site_write(site, "modules/a.c", site_module(site, "a_module", "changed"));
+    site_write(site, "go", "");
     assert_int_equal(poll(&p, 1, 20000), 1);
     site_finish(site, pid, p.fd);
     assert_int_equal(site->failed, 0);
@@ -723,6 +768,7 @@ int main(void)
         CASE(words_are_bounded),
         CASE(standard_input_is_empty),
         CASE(the_jail_is_closed),
+        CASE(the_question_for_its_version_is_jailed_too),
         CASE(only_named_descriptors_are_inherited),
         CASE(a_closed_home_does_not_hinder),
         CASE(what_only_root_may_read_is_built),

@@ -44,6 +44,14 @@ static int64_t serving(struct master_fixture *f)
     return fixture_number(fixture_ask(f, "status json").text, "generation");
 }
 
+static void await_drained(struct master_fixture *f)
+{
+    for (int i = 0; i < 3000 && strstr(fixture_ask(f, "generations").text, "draining"); i++) {
+        (void)usleep(10000);
+    }
+    assert_null(strstr(fixture_ask(f, "generations").text, "draining"));
+}
+
 static void the_first_start_serves(void **state)
 {
     struct master_fixture *f = *state;
@@ -166,10 +174,7 @@ static void a_generation_that_does_not_end_is_ended(void **state)
     fixture_behave(f, "");
     assert_int_equal(fixture_ask(f, "restart").code, VERB_DONE);
     assert_true(fixture_wait(f, "\"state\": \"draining\""));
-    for (int i = 0; i < 400 && strstr(fixture_ask(f, "generations").text, "draining"); i++) {
-        (void)usleep(10000);
-    }
-    assert_null(strstr(fixture_ask(f, "generations").text, "draining"));
+    await_drained(f);
 }
 
 static void a_generation_that_dies_is_followed(void **state)
@@ -197,9 +202,7 @@ static void gossip_harms_nobody(void **state)
     (void)usleep(300000);
     fixture_behave(f, "");
     assert_int_equal(fixture_ask(f, "restart").code, VERB_DONE);
-    for (int i = 0; i < 400 && strstr(fixture_ask(f, "generations").text, "draining"); i++) {
-        (void)usleep(10000);
-    }
+    await_drained(f);
     assert_int_equal(fixture_descriptors(f), before);
 }
 
@@ -212,9 +215,7 @@ static void a_hundred_reloads_cost_no_descriptor(void **state)
         assert_int_equal(fixture_ask(f, "graceful").code, VERB_DONE);
     }
     assert_int_equal(serving(f), 101);
-    for (int i = 0; i < 400 && strstr(fixture_ask(f, "generations").text, "draining"); i++) {
-        (void)usleep(10000);
-    }
+    await_drained(f);
     assert_int_equal(fixture_descriptors(f), before);
 }
 

@@ -201,34 +201,43 @@ static void workers_start_and_drain(void **state)
     assert_int_equal(end(&p), 0);
 }
 
-static void a_killed_worker_comes_back_at_once_then_later(void **state)
+/* Ends worker 1 and waits for the next one; how long that took. */
+static int64_t kill_and_await_next(struct played *p, int sig)
 {
-    struct played p = start("Workers 2\nProbationTime 0\n", none);
+    pid_t first = p->workers[1].pid;
     struct ipc_worker_down down;
-    pid_t first;
-    int64_t began;
+    int64_t began = now_ms();
 
-    (void)state;
-    assert_true(hear(&p, IPC_GEN_READY));
-    first = p.workers[1].pid;
-    assert_int_equal(kill(first, SIGKILL), 0);
-    began = now_ms();
-    assert_true(hear(&p, IPC_GEN_WORKER_DOWN));
+    assert_int_equal(kill(first, sig), 0);
+    assert_true(hear(p, IPC_GEN_WORKER_DOWN));
     memcpy(&down, got.payload, sizeof(down));
     assert_int_equal(down.pid, first);
     assert_int_equal(down.index, 1);
-    assert_int_equal(WTERMSIG(down.status), SIGKILL);
-    assert_true(hear(&p, IPC_GEN_WORKER_UP));
-    assert_true(now_ms() - began < 90);
-    assert_int_not_equal(p.workers[1].pid, first);
-    for (int deaths = 0; deaths < 3; deaths++) {
-        assert_int_equal(kill(p.workers[1].pid, SIGKILL), 0);
-        assert_true(hear(&p, IPC_GEN_WORKER_UP));
+    assert_int_equal(WTERMSIG(down.status), sig);
+    assert_true(hear(p, IPC_GEN_WORKER_UP));
+    assert_int_not_equal(p->workers[1].pid, first);
+    return now_ms() - began;
+}
+
+static void a_dead_worker_comes_back_at_once_then_later(void **state)
+{
+    int64_t at_once = 100;
+
+    (void)state;
+    /* A busy machine may take its time, but not with every one. */
+    for (int tries = 0; tries < 10 && at_once >= 100; tries++) {
+        struct played p = start("Workers 2\nProbationTime 0\n", none);
+
+        assert_true(hear(&p, IPC_GEN_READY));
+        at_once = kill_and_await_next(&p, SIGALRM);
+        for (int64_t pause = 100; pause <= 400; pause *= 2) {
+            assert_true(kill_and_await_next(&p, SIGALRM) >= pause);
+        }
+        tell(&p, IPC_GEN_STOP);
+        assert_false(hear(&p, IPC_NONE));
+        assert_int_equal(end(&p), 0);
     }
-    assert_true(now_ms() - began >= 100 + 200 + 400);
-    tell(&p, IPC_GEN_STOP);
-    assert_false(hear(&p, IPC_NONE));
-    assert_int_equal(end(&p), 0);
+    assert_true(at_once < 100);
 }
 
 /* What goes on crashing is to be found out soon. */
@@ -241,7 +250,7 @@ static void on_probation_the_pauses_do_not_grow(void **state)
     assert_true(hear(&p, IPC_GEN_READY));
     began = now_ms();
     for (int deaths = 0; deaths < 7; deaths++) {
-        assert_int_equal(kill(p.workers[1].pid, SIGKILL), 0);
+        assert_int_equal(kill(p.workers[1].pid, SIGALRM), 0);
         assert_true(hear(&p, IPC_GEN_WORKER_UP));
     }
     assert_true(now_ms() - began < 100 + 200 + 400 + 800 + 1600 + 3200);
@@ -345,7 +354,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(workers_start_and_drain),
-        cmocka_unit_test(a_killed_worker_comes_back_at_once_then_later),
+        cmocka_unit_test(a_dead_worker_comes_back_at_once_then_later),
         cmocka_unit_test(on_probation_the_pauses_do_not_grow),
         cmocka_unit_test(a_worker_that_dies_while_it_starts_fails_the_generation),
         cmocka_unit_test(what_is_wrong_reaches_the_master),

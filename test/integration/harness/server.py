@@ -278,6 +278,15 @@ class Server:
     def get(self, target="/", **more):
         return http.get(self.address, target, **more)
 
+    def occupy(self, target):
+        """A connection whose request a worker of the serving generation has: it is read as soon
+        as it is accepted."""
+        before = self.serving()["connections"]
+        connection = self.connect()
+        connection.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: self.serving()["connections"] > before, "the request is being answered")
+        return connection
+
     def slack(self, seconds):
         """A time bound, relaxed where everything is slow."""
         return seconds * (6 if SANITIZED else 1)
