@@ -76,14 +76,19 @@ static const char *method_text(const struct request *q)
     return apr_pstrmemdup(q->pub.pool, head->method, head->method_len);
 }
 
+static void read_method(struct request *q)
+{
+    q->pub.method = method_text(q);
+    q->pub.header_only = strcmp(q->pub.method, "HEAD") == 0;
+}
+
 static void read_head(struct request *q)
 {
     ins_request *r = &q->pub;
     const struct h1_head *head = &q->head;
 
     r->the_request = head->request_line;
-    r->method = method_text(q);
-    r->header_only = head->method_len == 4 && memcmp(head->method, "HEAD", 4) == 0;
+    read_method(q);
     r->proto_num = head->proto_num;
     r->protocol = head->proto_num == 1000 ? "HTTP/1.0" : "HTTP/1.1";
     for (unsigned n = 0; n < head->field_count; n++) {
@@ -162,6 +167,9 @@ static int refused_head(struct request *q)
 
     if (q->head.request_line) {
         q->pub.the_request = apr_pstrmemdup(q->pub.pool, q->head.request_line, len);
+    }
+    if (q->head.method) {
+        read_method(q);
     }
     q->why = q->head.why;
     return q->head.status;

@@ -271,13 +271,15 @@ static void put_framing(struct writer *w, struct request *q, enum framing framin
     q->keep_alive = q->keep_alive && framing != UNTIL_CLOSE;
 }
 
-static void put_connection(struct writer *w, const struct request *q)
+static void put_connection(struct writer *w, struct request *q)
 {
     if (!q->keep_alive) {
         PUT(w, "Connection: close\r\n");
+        q->out_connection = "close";
     }
     else if (q->pub.proto_num < 1001) {
         PUT(w, "Connection: keep-alive\r\n");
+        q->out_connection = "keep-alive";
     }
     if (q->pub.status == 426) {
         PUT(w, "Connection: upgrade\r\n");

@@ -99,6 +99,34 @@ def test_access_log_formats(server):
     assert s.read("logs/inline") == "inline 200\ninline 404\n"
 
 
+def test_what_frames_an_answer_is_logged(server):
+    s = server(PROBE_ROUTES + """
+CustomLog logs/framing "%{Connection}o %{Transfer-Encoding}o %{Content-Length}o"
+""", {"probe": PROBE})
+    with s.connect() as connection:
+        connection.request("/ignore")
+        connection.request("/stream?size=10")
+        connection.request("/ignore", fields=[("Connection", "close")])
+    with s.connect() as connection:
+        connection.send("GET /ignore HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        connection.answer()
+    until(lambda: s.read("logs/framing").count("\n") == 4, "the lines are there")
+    assert s.read("logs/framing") == "- - 7\n- chunked -\nclose - 7\nkeep-alive - 7\n"
+
+
+def test_a_refused_request_is_logged_with_what_is_known(server):
+    s = server(PROBE_ROUTES + """
+RequestReadTimeout header=1
+CustomLog logs/known "%>s %m %I"
+""", {"probe": PROBE})
+    for request in ("PUT /x HTTP/1.1\r\n\r\n", "NONSENSE\r\n\r\n", "GET / HT"):
+        with s.connect() as connection:
+            connection.send(request)
+            connection.answer()
+    until(lambda: s.read("logs/known").count("\n") == 3, "the lines are there")
+    assert s.read("logs/known") == "400 PUT 19\n400 - 12\n408 - 8\n"
+
+
 def test_refused_requests_are_logged(server):
     s = server(PROBE_ROUTES + FORMATS, {"probe": PROBE})
     with s.connect() as connection:

@@ -536,12 +536,12 @@ static void whole_head_is_bounded(void **state)
 static void what_was_asked_is_known_of_refused_heads(void **state)
 {
     static const struct {
-        const char *text, *line;
+        const char *text, *line, *method;
     } heads[] = {
-        { "GET /x HTTP/3.0\r\nHost: a\r\n\r\n", "GET /x HTTP/3.0" },
-        { "GET /x HTTP/1.1\r\n: a\r\n\r\n", "GET /x HTTP/1.1" },
-        { "\r\nGET /x\nabc\r\n", "GET /x" },
-        { "@", "@" },
+        { "GET /x HTTP/3.0\r\nHost: a\r\n\r\n", "GET /x HTTP/3.0", "GET" },
+        { "GET /x HTTP/1.1\r\n: a\r\n\r\n", "GET /x HTTP/1.1", "GET" },
+        { "\r\nGET /x\nabc\r\n", "GET /x", "" },
+        { "@", "@", "" },
     };
 
     (void)state;
@@ -554,6 +554,8 @@ static void what_was_asked_is_known_of_refused_heads(void **state)
         h1_head_init(&head, fields, 4);
         assert_int_equal(h1_parse_head(&head, buf, strlen(buf), &limits), H1_REFUSED);
         same_slice(heads[n].text, head.request_line, head.line_len, heads[n].line);
+        same_slice(heads[n].text, head.method, head.method_len, heads[n].method);
+        assert_int_equal(head.length, strlen(heads[n].text));
     }
 }
 
