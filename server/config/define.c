@@ -46,7 +46,9 @@ void define_set(struct conf_reader *rd, const struct conf_node *node)
 {
     if (good_name(rd, node)) {
         const struct define *old = apr_hash_get(rd->defines, node->argv[0], APR_HASH_KEY_STRING);
-        const char *value = node->argc > 1 ? node->argv[1] : old ? old->value : NULL;
+        const char *value = node->argc > 1 && *node->argv[1] ? node->argv[1]
+                            : old                            ? old->value
+                                                             : NULL;
 
         add(rd, node->argv[0], value);
     }
