@@ -57,7 +57,7 @@ struct h1_head {
     struct h1_field *fields; /* the caller's, capacity field_capacity */
     unsigned field_capacity;
     /* From the absolute-form target, else the Host field's value; a slice. NULL
-     * where there is neither; may be empty. With port, checked by the grammar. */
+     * where there is neither. With port, checked by the grammar. */
     const char *host;
     uint32_t host_len, host_name_len; /* with its port, without */
     enum h1_form form;
