@@ -16,6 +16,7 @@
 enum { HOST_NAME_SIZE = 256 };
 
 static const struct read_timeout unset_read = { HTTP_UNSET, HTTP_UNSET, HTTP_UNSET };
+const char http_no_admin[] = "[no address given]";
 static const int64_t default_body_limit = 1073741824;
 
 static void set_defaults(struct http_server_conf *conf, apr_pool_t *pool)
@@ -139,7 +140,7 @@ void core_finish(struct http_app *app)
         main_server->server_hostname = system_name(app->pool);
     }
     if (main_server->server_admin == NULL) {
-        main_server->server_admin = "[no address given]";
+        main_server->server_admin = http_no_admin;
     }
     for (ins_server *s = main_server; s; s = s->next) {
         struct http_location_conf *conf = s->lookup_defaults[core_module.index];

@@ -68,6 +68,7 @@ struct http_location_conf {
 };
 
 extern ins_module core_module;
+extern const char http_no_admin[]; /* server_admin without ServerAdmin */
 
 static inline struct http_server_conf *http_server_conf(const ins_server *s)
 {
