@@ -23,6 +23,7 @@ static void set_defaults(struct http_server_conf *conf, apr_pool_t *pool)
 {
     conf->timeout = 60000;
     conf->keep_alive_timeout = 5000;
+    conf->own_keep_alive_timeout = HTTP_UNSET;
     conf->keep_alive = 1;
     conf->max_keep_alive_requests = 100;
     conf->read_handshake = (struct read_timeout){ 0, 0, 0 };
@@ -36,6 +37,7 @@ static void set_unset(struct http_server_conf *conf)
 {
     conf->timeout = HTTP_UNSET;
     conf->keep_alive_timeout = HTTP_UNSET;
+    conf->own_keep_alive_timeout = HTTP_UNSET;
     conf->keep_alive = HTTP_UNSET;
     conf->max_keep_alive_requests = HTTP_UNSET;
     conf->read_handshake = unset_read;
@@ -84,6 +86,7 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
     struct http_server_conf *conf = apr_pmemdup(pool, over, sizeof(*over));
 
     conf->timeout = choose(over->timeout, base->timeout);
+    conf->own_keep_alive_timeout = over->keep_alive_timeout;
     conf->keep_alive_timeout = choose(over->keep_alive_timeout, base->keep_alive_timeout);
     conf->keep_alive = (int)choose(over->keep_alive, base->keep_alive);
     conf->max_keep_alive_requests =

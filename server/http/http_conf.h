@@ -42,6 +42,7 @@ struct custom_log {
 
 struct http_server_conf {
     int64_t timeout, keep_alive_timeout;
+    int64_t own_keep_alive_timeout; /* what stands in this very server, HTTP_UNSET: nothing */
     int keep_alive, max_keep_alive_requests; /* 0: without limit */
     struct read_timeout read_handshake, read_header, read_body;
     struct h1_limits limits;

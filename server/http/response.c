@@ -109,7 +109,8 @@ static bool server_keeps(const struct request *q)
     const struct http_server_conf *conf = http_server_conf(q->pub.server);
     int max = conf->max_keep_alive_requests;
 
-    return conf->keep_alive && (max <= 0 || q->conn.keepalives + 1 < max);
+    return conf->keep_alive && conf->keep_alive_timeout > 0 &&
+           (max <= 0 || q->conn.keepalives + 1 < max);
 }
 
 /* begun: the handler goes on, and may yet read the body. */
