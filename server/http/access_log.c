@@ -187,7 +187,7 @@ void access_logs_finish(struct http_app *app, const struct log_set *logs, struct
             add_targets(app, conf, logs, diags);
         }
         if (s != app->servers && conf->error_log && logs) {
-            conf->error_log_fd = logs_find(logs, conf->error_log);
+            conf->log.fd = logs_find(logs, conf->error_log);
         }
     }
 }

@@ -52,7 +52,7 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
 {
     struct http_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
-    conf->error_log_fd = -1;
+    conf->log = log_process;
     if (s->is_virtual) {
         set_unset(conf);
     }

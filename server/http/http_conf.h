@@ -12,6 +12,7 @@
 
 #include "http/h1_parser.h"
 #include "instar.h"
+#include "util/log.h"
 
 enum { HTTP_UNSET = -1 };
 
@@ -52,7 +53,7 @@ struct http_server_conf {
     apr_array_header_t *custom_logs;  /* struct custom_log; empty: the main server's */
     const char *error_log;            /* this host's own, NULL: the main one's */
     const struct conf_node *error_log_node;
-    int error_log_fd;               /* -1: the process's own */
+    struct log_host log;            /* what it has of its own */
     struct route_list *route_lines; /* never inherited: see route_table */
 
     /* By http_app_finish(). A virtual host's tables hold its own entries alone;

@@ -20,16 +20,16 @@ enum { CLIENT_MAX = 80 };
 void request_complain(const struct request *q, const char *tag, ins_level level, const char *format,
                       ...)
 {
+    const struct log_host *host = &http_server_conf(q->pub.server)->log;
     char client[CLIENT_MAX];
     va_list args;
 
-    if (!log_enabled(LOG_PART, level)) {
+    if (!log_enabled_in(host->levels, LOG_PART, level)) {
         return;
     }
     snprintf(client, sizeof(client), "%s:%d", q->client_ip.text, q->conn.client_port);
     va_start(args, format);
-    log_vline(http_server_conf(q->pub.server)->error_log_fd, tag, LOG_PART, level, client, format,
-              args);
+    log_vline(host, tag, LOG_PART, level, client, format, args);
     va_end(args);
 }
 

@@ -24,6 +24,23 @@ int log_open(const char *path, int *fd);
 void log_set_fd(int fd);
 int log_fd(void);
 
+/* LogLevel as a value. Of two for the same part the later one counts. */
+struct log_part_level {
+    const char *part; /* "ssl", "hello_module" or "hello" */
+    ins_level level;
+};
+struct log_levels {
+    ins_level level;
+    int part_count;
+    const struct log_part_level *parts;
+};
+
+/* What a virtual host may have of its own. */
+struct log_host {
+    int fd;                          /* of its ErrorLog; -1: the process's */
+    const struct log_levels *levels; /* NULL: the process's */
+};
+
 /* LogLevel: for everything, then per part or module ("ssl", "hello_module" or
  * "hello"). Set while single-threaded. */
 void log_set_level(ins_level level);
@@ -34,14 +51,19 @@ int log_level_from_name(const char *name);
 const char *log_level_name(ins_level level);
 /* INS_NOTICE always is, as in httpd. */
 bool log_enabled(const char *part, ins_level level);
+/* levels NULL: the process's own, as above. */
+bool log_enabled_in(const struct log_levels *levels, const char *part, ins_level level);
 
 /* tag: "INS01101" or NULL; client: "192.0.2.7:1234" or NULL. */
 void log_line(const char *tag, const char *part, ins_level level, const char *client,
               const char *format, ...) INS_PRINTF(5, 6);
 
-/* The same to another descriptor (a virtual host's ErrorLog); -1: the process's own. */
-void log_vline(int fd, const char *tag, const char *part, ins_level level, const char *client,
-               const char *format, va_list args) INS_PRINTF(6, 0);
+/* Nothing of its own. */
+extern const struct log_host log_process;
+
+/* The same where a virtual host has an ErrorLog or a LogLevel of its own. */
+void log_vline(const struct log_host *host, const char *tag, const char *part, ins_level level,
+               const char *client, const char *format, va_list args) INS_PRINTF(6, 0);
 
 /* One for each part, in its own files: #define LOG_PART "master" first. */
 #define log_emerg(tag, ...) log_line(tag, LOG_PART, INS_EMERG, NULL, __VA_ARGS__)

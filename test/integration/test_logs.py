@@ -65,6 +65,34 @@ def test_log_levels_by_module(server):
     assert "unheard" not in s.log()
 
 
+def test_a_host_has_log_levels_of_its_own(server):
+    """As in httpd: a level of the host's own resets the main server's for parts; without one its
+    parts are laid over the main server's."""
+    s = server(PROBE_ROUTES + """
+LogLevel error http:info
+<VirtualHost *>
+ServerName inherits.example
+</VirtualHost>
+<VirtualHost *>
+ServerName loud.example
+LogLevel probe_module:warn
+</VirtualHost>
+<VirtualHost *>
+ServerName quiet.example
+LogLevel error
+</VirtualHost>
+""", {"probe": PROBE})
+    for host in ("inherits", "loud", "quiet"):
+        s.get(f"/say?words=said+to+{host}", host=f"{host}.example")
+        s.get(f"/a%2Fb?{host}", host=f"{host}.example")
+    s.replace("LogLevel error\n</VirtualHost>", "LogLevel loudest\n</VirtualHost>")
+    assert s.graceful()["errors"][0]["line"] == s.line_of("instar.conf", "LogLevel loudest")
+    log = s.log()
+    assert "said to loud" in log
+    assert "said to inherits" not in log and "said to quiet" not in log
+    assert log.count("request refused with 404") == 2
+
+
 FORMATS = r"""
 LogFormat "%h %l %u %t \"%r\" %>s %b" common
 LogFormat "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"" combined

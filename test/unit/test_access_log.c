@@ -228,7 +228,7 @@ static int error_fd(const struct http_case *http, int host)
 {
     for (const ins_server *s = http->main_server; s; s = s->next) {
         if (host-- == 0) {
-            return http_server_conf(s)->error_log_fd;
+            return http_server_conf(s)->log.fd;
         }
     }
     fail_msg("no such host");

@@ -280,7 +280,7 @@ static void settings_have_httpds_defaults(void **state)
         assert_int_equal(conf->limits.field_size, 8190);
         assert_int_equal(location->limit_request_body, 1073741824);
         assert_string_equal(conf->server_header, "Instar/" INSTAR_VERSION " (Unix)");
-        assert_int_equal(conf->error_log_fd, -1);
+        assert_int_equal(conf->log.fd, -1);
     }
 }
 
