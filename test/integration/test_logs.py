@@ -130,7 +130,7 @@ def test_access_log_formats(server):
 def test_what_frames_an_answer_is_logged(server):
     s = server(PROBE_ROUTES + """
 CustomLog logs/framing "%{Connection}o %{Transfer-Encoding}o %{Content-Length}o"
-""", {"probe": PROBE})
+""", {"probe": PROBE}, workers=1)
     with s.connect() as connection:
         connection.request("/ignore")
         connection.request("/stream?size=10")
@@ -146,7 +146,7 @@ def test_a_refused_request_is_logged_with_what_is_known(server):
     s = server(PROBE_ROUTES + """
 RequestReadTimeout header=1
 CustomLog logs/known "%>s %m %I"
-""", {"probe": PROBE})
+""", {"probe": PROBE}, workers=1)
     for request in ("PUT /x HTTP/1.1\r\n\r\n", "NONSENSE\r\n\r\n", "GET / HT"):
         with s.connect() as connection:
             connection.send(request)
