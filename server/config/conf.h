@@ -20,6 +20,7 @@
 #include "config/log_spec.h"
 #include "instar.h"
 #include "util/diag.h"
+#include "util/log.h"
 
 /* One file as it was read: the manifest's text. */
 struct conf_file {
@@ -95,10 +96,11 @@ struct conf_log {
     const struct conf_node *node;
 };
 
-/* LogLevel PART:LEVEL */
-struct conf_part_level {
-    const char *part; /* "ssl", "hello_module", "hello" */
-    ins_level level;
+/* LogLevel inside a <VirtualHost>. */
+struct conf_host_level {
+    const struct conf_node *host, *node; /* the container; the last such line in it */
+    int level;                           /* -1: the main server's, and its parts' too */
+    apr_array_header_t *parts;           /* struct log_part_level */
 };
 
 /* Probe METHOD PATH STATUS: what a new generation must answer before it serves. */
@@ -147,7 +149,8 @@ struct conf_process {
     int64_t log_flush_interval; /* ms */
     int64_t log_buffer_size;    /* bytes of lines that may wait in a worker */
     ins_level log_level;
-    apr_array_header_t *part_levels; /* struct conf_part_level */
+    apr_array_header_t *part_levels; /* struct log_part_level */
+    apr_array_header_t *host_levels; /* struct conf_host_level */
     apr_array_header_t *listens;     /* struct conf_listen */
     apr_array_header_t *modules;     /* struct conf_module */
     apr_array_header_t *logs;        /* struct conf_log: all of ErrorLog and CustomLog */
@@ -267,6 +270,9 @@ bool conf_size(const char *text, int64_t *bytes);
 bool conf_int(const char *text, int64_t min, int64_t max, int64_t *value);
 /* ServerRoot-relative. */
 const char *conf_path(const struct conf *conf, const char *path, apr_pool_t *pool);
+/* LogLevel of a <VirtualHost>, with what it inherits; NULL where it has none. */
+const struct log_levels *conf_host_log_levels(const struct conf *conf, const struct conf_node *host,
+                                              apr_pool_t *pool);
 /* LogLevel, put into force in this process (util/log.h). */
 void conf_apply_log_levels(const struct conf_process *process);
 

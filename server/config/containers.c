@@ -112,7 +112,6 @@ static void open_line(struct conf_reader *rd, const struct logical_line *line)
         push(rd, node, true);
         return;
     }
-    node_expand(rd, node);
     known = known_find(rd->known, node);
     if (known && known->condition) {
         push(rd, node, !known->condition(rd, node));

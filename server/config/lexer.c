@@ -63,8 +63,7 @@ static void add_join(struct lexer_scratch *scratch, int count, size_t at, size_t
         scratch->joins = bigger;
         scratch->joins_size = size;
     }
-    scratch->joins[count].at = at;
-    scratch->joins[count].offset = (uint32_t)offset;
+    scratch->joins[count] = (struct lexer_join){ .at = at, .offset = (uint32_t)offset };
 }
 
 /* Joins the lines from lexer->at on, as long as they end in a backslash. What
@@ -154,7 +153,15 @@ static void trim(struct logical_line *line)
     line->lead = lead;
     line->text += lead;
     line->length -= lead;
-    line->line += (unsigned)join_of(line, lead);
+}
+
+/* Where the text begins: the lines before it may hold nothing but their backslash. */
+static void find_start(struct logical_line *line)
+{
+    int join = join_of(line, line->lead);
+
+    line->line += (unsigned)join;
+    line->column = (unsigned)(line->lead - line->joins[join].at) + 1;
 }
 
 bool lexer_next(struct lexer *lexer, struct logical_line *line)
@@ -163,6 +170,7 @@ bool lexer_next(struct lexer *lexer, struct logical_line *line)
         take_line(lexer, line);
         trim(line);
         if (line->length > 0 && line->text[0] != '#') {
+            find_start(line);
             return true;
         }
     }
@@ -173,12 +181,57 @@ uint32_t lexer_offset(const struct logical_line *line, size_t at)
 {
     const struct lexer_join *join = &line->joins[join_of(line, at + line->lead)];
 
-    return join->offset + (uint32_t)(at + line->lead - join->at);
+    return join->offset + (join->replaced ? 0 : (uint32_t)(at + line->lead - join->at));
 }
 
-unsigned lexer_column(const struct logical_line *line)
+void lexer_copy_start(struct lexer_scratch *scratch, const struct logical_line *from,
+                      struct logical_line *out)
 {
-    return (unsigned)(line->lead - line->joins[join_of(line, line->lead)].at) + 1;
+    *out = *from;
+    out->length = out->lead = 0;
+    out->join_count = 0;
+    reserve_text(scratch, 0, 1);
+    out->text = scratch->text;
+}
+
+static void append(struct lexer_scratch *scratch, const char *text, size_t length, uint32_t offset,
+                   struct logical_line *out)
+{
+    reserve_text(scratch, out->length, out->length + length + 1);
+    add_join(scratch, out->join_count++, out->length, offset);
+    memcpy(scratch->text + out->length, text, length);
+    out->length += length;
+    out->text = scratch->text;
+    out->joins = scratch->joins;
+}
+
+void lexer_copy(struct lexer_scratch *scratch, const struct logical_line *from, size_t at,
+                size_t length, struct logical_line *out)
+{
+    const size_t end = at + length;
+
+    while (at < end) {
+        int join = join_of(from, at + from->lead);
+        size_t to = end;
+
+        if (join + 1 < from->join_count && from->joins[join + 1].at - from->lead < end) {
+            to = from->joins[join + 1].at - from->lead;
+        }
+        append(scratch, from->text + at, to - at, lexer_offset(from, at), out);
+        at = to;
+    }
+}
+
+void lexer_copy_value(struct lexer_scratch *scratch, const struct logical_line *from, size_t at,
+                      const char *value, struct logical_line *out)
+{
+    append(scratch, value, strlen(value), lexer_offset(from, at), out);
+    scratch->joins[out->join_count - 1].replaced = true;
+}
+
+void lexer_copy_end(struct logical_line *out)
+{
+    trim(out);
 }
 
 static bool escapes(const char *text, size_t length, size_t at, char quote)

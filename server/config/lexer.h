@@ -11,10 +11,12 @@
 
 #include "config/conf.h"
 
-/* Where a physical line begins within a joined one. */
+/* Where a piece of a line's text comes from: a physical line of a joined one, or what
+ * replaced a ${VAR}. */
 struct lexer_join {
-    size_t at;       /* in the joined text */
+    size_t at;       /* in the line's text */
     uint32_t offset; /* in the file */
+    bool replaced;   /* every byte of it stands at offset */
 };
 
 /* Space that grows as needed and is used again for every line. */
@@ -41,8 +43,8 @@ struct logical_line {
     size_t lead; /* bytes cut off at the front of the joined text */
     const struct lexer_join *joins;
     int join_count;
-    unsigned line; /* where text begins */
-    bool too_long; /* over CONF_LINE_MAX: text is its beginning */
+    unsigned line, column; /* where text begins, from 1 */
+    bool too_long;         /* over CONF_LINE_MAX: text is its beginning */
 };
 
 /* A word of a line: [start, end) without its quotes. */
@@ -56,8 +58,16 @@ struct word {
 bool lexer_next(struct lexer *lexer, struct logical_line *line);
 /* Where a byte of the line's text stands in the file. */
 uint32_t lexer_offset(const struct logical_line *line, size_t at);
-/* Of the text's beginning. */
-unsigned lexer_column(const struct logical_line *line);
+/* out: line made anew in scratch, still without text. The bytes that follow come from
+ * from[at, at + length) or, as a value, stand for what is at from[at]. */
+void lexer_copy_start(struct lexer_scratch *scratch, const struct logical_line *from,
+                      struct logical_line *out);
+void lexer_copy(struct lexer_scratch *scratch, const struct logical_line *from, size_t at,
+                size_t length, struct logical_line *out);
+void lexer_copy_value(struct lexer_scratch *scratch, const struct logical_line *from, size_t at,
+                      const char *value, struct logical_line *out);
+/* Trims what has been copied. */
+void lexer_copy_end(struct logical_line *out);
 
 /* The next word of text from *at; false at the end. */
 bool word_next(const char *text, size_t length, size_t *at, struct word *word);

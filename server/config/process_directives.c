@@ -38,9 +38,14 @@ static const char *set_time(ins_cmd *cmd, void *conf, const char *arg)
 
 static const char *set_time_above_zero(ins_cmd *cmd, void *conf, const char *arg)
 {
+    int64_t *time = field(cmd, conf), before = *time;
     const char *words = set_time(cmd, conf, arg);
 
-    return words || *(int64_t *)field(cmd, conf) > 0 ? words : "must be more than 0";
+    if (!words && *time <= 0) {
+        *time = before; /* the rest of the check goes by it */
+        words = "must be more than 0";
+    }
+    return words;
 }
 
 static const char *set_flag(ins_cmd *cmd, void *conf, const char *arg)

@@ -56,7 +56,6 @@ static void directive_line(struct conf_reader *rd, const struct logical_line *li
         conf_error(rd->diags, node, -1, "a directive's name is expected here");
         return;
     }
-    node_expand(rd, node);
     known = known_find(rd->known, node);
     if (known) {
         obey(rd, known, node);
@@ -68,16 +67,22 @@ static void directive_line(struct conf_reader *rd, const struct logical_line *li
 
 static void read_line(struct conf_reader *rd, const struct logical_line *line)
 {
+    struct logical_line expanded;
+
     if (line->too_long) {
         struct word name = { .start = 0, .end = 0 };
 
         conf_error(rd->diags, node_create(rd, line, &name, 0, 0), -1, "a line of more than %d KiB",
                    CONF_LINE_MAX >> 10);
+        return;
     }
-    else if (line->text[0] == '<') {
+    if (!rd->skipping) {
+        line = expand_line(rd, line, &expanded);
+    }
+    if (line && line->text[0] == '<') {
         container_line(rd, line);
     }
-    else if (!rd->skipping) {
+    else if (line && !rd->skipping) {
         directive_line(rd, line);
     }
 }
@@ -169,7 +174,7 @@ static void reader_init(struct conf_reader *rd, const struct conf_options *optio
     rd->outside = stored ? outside_replay(stored->answers, pool) : outside_ask(pool);
     rd->stored = stored;
     rd->known = known_create(rd->temp);
-    rd->scratch.pool = rd->temp;
+    rd->scratch.pool = rd->expanded.pool = rd->temp;
     rd->snapshot = apr_hash_make(rd->temp);
     rd->defines = apr_hash_make(rd->temp);
     conf->pool = pool;

@@ -63,7 +63,7 @@ struct conf_reader {
     bool from_memory;          /* no Include */
     bool stop;                 /* a limit was passed: read no further */
 
-    struct lexer_scratch scratch;
+    struct lexer_scratch scratch, expanded;
     struct word *words;
     int words_size;
 
@@ -96,12 +96,9 @@ const struct snapshot *snapshot_text(struct conf_reader *rd, const char *name, c
 void read_file(struct conf_reader *rd, const struct snapshot *snapshot,
                const struct conf_node *node);
 
-/* tree.c: a node from a line: name is a part of it, the arguments stand in [from, to).
- * ${VAR} are left as they are. */
+/* tree.c: a node from a line: name is a part of it, the arguments stand in [from, to). */
 struct conf_node *node_create(struct conf_reader *rd, const struct logical_line *line,
                               const struct word *name, size_t from, size_t to);
-/* Replaces ${VAR} in the arguments and reports the undefined. */
-void node_expand(struct conf_reader *rd, struct conf_node *node);
 void node_attach(struct conf_reader *rd, struct conf_node *node);
 
 /* containers.c */
@@ -119,9 +116,13 @@ void define_options(struct conf_reader *rd);
 void define_set(struct conf_reader *rd, const struct conf_node *node);
 void define_remove(struct conf_reader *rd, const struct conf_node *node);
 bool define_test(const struct conf_reader *rd, const char *name);
-/* text with each ${VAR} replaced, in the conf's pool; an undefined one stays, and *missing
- * names the first of them. NULL where the result would be too long. */
-const char *define_expand(struct conf_reader *rd, const char *text, const char **missing);
+/* What ${NAME} stands for; NULL: it is not defined. */
+const char *define_value(const struct conf_reader *rd, const char *name);
+
+/* expand.c: the line with each ${VAR} replaced, in out where there are any; an undefined
+ * one stays, and is warned of. NULL where nothing is left, or too much (reported). */
+const struct logical_line *expand_line(struct conf_reader *rd, const struct logical_line *line,
+                                       struct logical_line *out);
 
 /* include.c */
 void include_required(struct conf_reader *rd, const struct conf_node *node);

@@ -73,7 +73,8 @@ void scan_start(struct conf *conf, struct outside *outside, struct diags *diags,
     process->modules = apr_array_make(conf->pool, 16, sizeof(struct conf_module));
     process->logs = apr_array_make(conf->pool, 4, sizeof(struct conf_log));
     process->probes = apr_array_make(conf->pool, 2, sizeof(struct conf_probe));
-    process->part_levels = apr_array_make(conf->pool, 2, sizeof(struct conf_part_level));
+    process->part_levels = apr_array_make(conf->pool, 2, sizeof(struct log_part_level));
+    process->host_levels = apr_array_make(conf->pool, 0, sizeof(struct conf_host_level));
     modules_start(scan);
 }
 

@@ -91,40 +91,10 @@ struct conf_node *node_create(struct conf_reader *rd, const struct logical_line 
     node->parent = rd->parent;
     node->file = rd->reading->file;
     node->line = line->line;
-    node->column = lexer_column(line);
+    node->column = line->column;
     node->at = lexer_offset(line, 0);
     report_unclosed(rd, node, count);
     return node;
-}
-
-void node_expand(struct conf_reader *rd, struct conf_node *node)
-{
-    const char **argv;
-    const char *unused = NULL;
-
-    if (!strchr(node->raw, '$')) {
-        return;
-    }
-    argv = apr_palloc(rd->pool, ((size_t)node->argc + 1) * sizeof(*argv));
-    for (int i = 0; i < node->argc; i++) {
-        const char *missing = NULL;
-
-        argv[i] = define_expand(rd, node->argv[i], &missing);
-        if (!argv[i]) {
-            conf_error(rd->diags, node, i, "too long once its variables are replaced");
-            argv[i] = "";
-            rd->stop = rd->total > CONF_TOTAL_MAX;
-        }
-        if (missing) {
-            conf_warn(rd->diags, node, i, "${%s} is not defined: kept as it is", missing);
-        }
-    }
-    argv[node->argc] = NULL;
-    node->argv = argv;
-    node->raw = define_expand(rd, node->raw, &unused);
-    if (!node->raw) {
-        node->raw = "";
-    }
 }
 
 void node_attach(struct conf_reader *rd, struct conf_node *node)

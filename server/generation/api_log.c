@@ -44,24 +44,24 @@ void ins_log_module(const ins_module *m, ins_level level, const char *format, ..
         va_end(args);
     }
     va_start(args, format);
-    log_vline(NULL, NULL, part_of(m), level, NULL, format, args);
+    log_vline(&log_process, NULL, part_of(m), level, NULL, format, args);
     va_end(args);
 }
 
 void ins_log_request(const ins_request *r, const ins_module *m, ins_level level, const char *format,
                      ...)
 {
+    const struct log_host *host = &http_server_conf(r->server)->log;
     const ins_connection *c = r->connection;
     char client[80];
     const struct log_about about = { client, r->log_id };
     va_list args;
 
-    if (!log_enabled(part_of(m), level)) {
+    if (!log_enabled_in(host->levels, part_of(m), level)) {
         return;
     }
     (void)snprintf(client, sizeof(client), "%s:%d", c->client_ip, c->client_port);
     va_start(args, format);
-    log_vline(http_server_conf(r->server)->error_log_sink, NULL, part_of(m), level, &about, format,
-              args);
+    log_vline(host, NULL, part_of(m), level, &about, format, args);
     va_end(args);
 }

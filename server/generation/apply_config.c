@@ -148,6 +148,7 @@ static void open_host(struct loading *l, const struct conf_node *node, struct pl
     h->server = at.server;
     h->node = node;
     configs_create_own(l, at.server, CORE_INDEX, FIRST_LOADED);
+    http_server_conf(at.server)->log.levels = conf_host_log_levels(l->launch->conf, node, l->pool);
     walk(l, node->children, at);
 }
 

@@ -145,7 +145,7 @@ void access_logs_finish(struct http_app *app, const struct log_set *logs, struct
             add_targets(app, conf, logs, diags);
         }
         if (s != app->servers && conf->error_log && logs) {
-            conf->error_log_sink = logs_sink(logs, conf->error_log);
+            conf->log.sink = logs_sink(logs, conf->error_log);
         }
     }
 }

@@ -16,12 +16,14 @@
 enum { HOST_NAME_SIZE = 256 };
 
 static const struct read_timeout unset_read = { HTTP_UNSET, HTTP_UNSET, HTTP_UNSET };
+const char http_no_admin[] = "[no address given]";
 static const int64_t default_body_limit = 1073741824;
 
 static void set_defaults(struct http_server_conf *conf, apr_pool_t *pool)
 {
     conf->timeout = 60000;
     conf->keep_alive_timeout = 5000;
+    conf->own_keep_alive_timeout = HTTP_UNSET;
     conf->keep_alive = 1;
     conf->max_keep_alive_requests = 100;
     conf->read_handshake = (struct read_timeout){ 0, 0, 0 };
@@ -35,6 +37,7 @@ static void set_unset(struct http_server_conf *conf)
 {
     conf->timeout = HTTP_UNSET;
     conf->keep_alive_timeout = HTTP_UNSET;
+    conf->own_keep_alive_timeout = HTTP_UNSET;
     conf->keep_alive = HTTP_UNSET;
     conf->max_keep_alive_requests = HTTP_UNSET;
     conf->read_handshake = unset_read;
@@ -49,6 +52,7 @@ static void *create_server(apr_pool_t *pool, ins_server *s)
 {
     struct http_server_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
+    conf->log = log_process;
     if (s->is_virtual) {
         set_unset(conf);
     }
@@ -82,6 +86,7 @@ static void *merge_server(apr_pool_t *pool, void *base_conf, void *over_conf)
     struct http_server_conf *conf = apr_pmemdup(pool, over, sizeof(*over));
 
     conf->timeout = choose(over->timeout, base->timeout);
+    conf->own_keep_alive_timeout = over->keep_alive_timeout;
     conf->keep_alive_timeout = choose(over->keep_alive_timeout, base->keep_alive_timeout);
     conf->keep_alive = (int)choose(over->keep_alive, base->keep_alive);
     conf->max_keep_alive_requests =
@@ -142,7 +147,7 @@ void core_finish(struct http_app *app)
         main_server->server_hostname = system_name(app->pool);
     }
     if (main_server->server_admin == NULL) {
-        main_server->server_admin = "[no address given]";
+        main_server->server_admin = http_no_admin;
     }
     for (ins_server *s = main_server; s; s = s->next) {
         struct http_location_conf *conf = s->lookup_defaults[core_module.index];

@@ -29,7 +29,8 @@ static const char *lower_case(apr_pool_t *pool, const char *text)
 
 static bool is_host_name(const char *text)
 {
-    return *text && strpbrk(text, " \t/?#@,\\\"<>") == NULL && (*text == '[' || !strchr(text, ':'));
+    return *text && strpbrk(text, " \t/?*#@,\\\"<>") == NULL &&
+           (*text == '[' || !strchr(text, ':'));
 }
 
 /* [scheme://]name[:port] */
@@ -115,7 +116,7 @@ static const char *set_server_tokens(ins_cmd *cmd, void *conf, const char *arg)
     const char *header = core_server_header(arg, cmd->pool);
 
     if (header == NULL) {
-        return "ServerTokens is one of Full, OS, Minimal, Minor, Major and Prod";
+        return "it is one of Full, OS, Minimal, Minor, Major and Prod";
     }
     ((struct http_server_conf *)conf)->server_header = header;
     return NULL;
@@ -298,7 +299,7 @@ const ins_directive core_directives[] = {
     ITERATE("ServerAlias", set_server_alias, "NAME...", NULL, INS_IN_SERVER,
             "more names of a virtual host; * and ? are wildcards"),
     ONE("ServerAdmin", set_server_admin, "ADDRESS", NULL, INS_IN_SERVER,
-        "whom to write to: named on error pages"),
+        "whom to write to: named on the page of an internal error"),
     ONE("ServerTokens", set_server_tokens, "Full|OS|Minimal|Minor|Major|Prod", "Full",
         INS_IN_GLOBAL, "how much the Server field of answers tells"),
     ONE("Timeout", set_timeout, "TIME", "60", INS_IN_SERVER,

@@ -17,6 +17,23 @@ static void put(struct request *q, const char *text)
     output_append(q, text, len);
 }
 
+static void put_paragraph(struct request *q, const char *words)
+{
+    put(q, "<p>");
+    put(q, ins_escape_html(&q->pub, words));
+    put(q, "</p>\n");
+}
+
+/* What only somebody here can put right. */
+static void put_admin(struct request *q, int status)
+{
+    const char *admin = q->pub.server->server_admin;
+
+    if (status == 500 && admin && admin != http_no_admin) {
+        put_paragraph(q, apr_pstrcat(q->pub.pool, "Please tell the administrator: ", admin, NULL));
+    }
+}
+
 void error_page(struct request *q, int status, const char *words)
 {
     ins_request *r = &q->pub;
@@ -36,10 +53,9 @@ void error_page(struct request *q, int status, const char *words)
     put(q, title);
     put(q, "</h1>\n");
     if (words) {
-        put(q, "<p>");
-        put(q, ins_escape_html(r, words));
-        put(q, "</p>\n");
+        put_paragraph(q, words);
     }
+    put_admin(q, status);
     put(q, "</body>\n</html>\n");
     if (status == 426 && !apr_table_get(r->err_headers_out, "Upgrade")) {
         apr_table_setn(r->err_headers_out, "Upgrade", "HTTP/1.1");

@@ -126,6 +126,9 @@ static bool note_connection(struct h1_head *head, struct h1_field *field, const 
 
 static bool note_expect(struct h1_head *head, struct h1_field *field, const char *value)
 {
+    if (field->value_len == 0) {
+        return true; /* a list without elements expects nothing */
+    }
     head->expect_continue = http_same_word(value, field->value_len, "100-continue");
     return head->expect_continue || h1_refuse(head, 417, "unknown expectation");
 }
@@ -234,6 +237,9 @@ bool h1_settle_fields(struct h1_head *head)
 
     if (modern && !head->host_seen) {
         return h1_refuse(head, 400, "no Host field");
+    }
+    if (head->host_seen && head->host_name_len == 0) {
+        return h1_refuse(head, 400, "empty Host field");
     }
     head->expect_continue &= modern && (head->chunked || head->content_length > 0);
     head->upgrade = modern && head->upgrade_seen && head->connection_upgrade;

@@ -42,7 +42,7 @@ static enum h1_outcome refused(struct h1_head *head, const char *buf, size_t len
         head->line_at = (uint32_t)head->line_start;
         head->line_len = (uint32_t)((lf ? lf : buf + len) - line);
     }
-    head->request_line = buf + head->line_at;
+    head->request_line = head->method = buf + head->line_at;
     return H1_REFUSED;
 }
 
@@ -153,6 +153,7 @@ enum h1_outcome h1_parse_head(struct h1_head *head, char *buf, size_t len,
 {
     bool end = false;
 
+    head->length = len;
     while (head->status == 0 && head->scanned < len) {
         const char *lf = memchr(buf + head->scanned, '\n', len - head->scanned);
 

@@ -46,7 +46,9 @@ struct h1_head {
         connection_keep;
 
     /* H1_COMPLETE */
-    size_t length;               /* bytes of the head with its last empty line, skipped ones too */
+    /* bytes of the head with its last empty line, skipped ones too; while there is none,
+     * and where it is refused, all that came */
+    size_t length;
     const char *request_line;    /* as it came, NUL-terminated */
     const char *method, *target; /* slices of request_line: not NUL-terminated */
     uint32_t line_len, method_len, target_len;
@@ -55,7 +57,7 @@ struct h1_head {
     struct h1_field *fields; /* the caller's, capacity field_capacity */
     unsigned field_capacity;
     /* From the absolute-form target, else the Host field's value; a slice. NULL
-     * where there is neither; may be empty. With port, checked by the grammar. */
+     * where there is neither. With port, checked by the grammar. */
     const char *host;
     uint32_t host_len, host_name_len; /* with its port, without */
     enum h1_form form;
@@ -70,7 +72,7 @@ struct h1_head {
     bool upgrade;           /* Connection: upgrade with an Upgrade field, HTTP/1.1 */
 
     /* H1_REFUSED: close behind the answer. request_line and line_len tell as much of the
-     * line as came, unterminated */
+     * line as came, unterminated; method and method_len its method, 0: none was found */
     int status;      /* 400, 411, 414, 417, 431, 501, 505 */
     const char *why; /* words for the log and the error page */
 };

@@ -13,6 +13,7 @@
 
 #include "http/h1_parser.h"
 #include "instar.h"
+#include "util/log.h"
 
 enum { HTTP_UNSET = -1 };
 
@@ -47,6 +48,7 @@ struct custom_log {
 
 struct http_server_conf {
     int64_t timeout, keep_alive_timeout;
+    int64_t own_keep_alive_timeout; /* what stands in this very server, HTTP_UNSET: nothing */
     int keep_alive, max_keep_alive_requests; /* 0: without limit */
     struct read_timeout read_handshake, read_header, read_body;
     struct h1_limits limits;
@@ -56,9 +58,9 @@ struct http_server_conf {
     apr_array_header_t *custom_logs;  /* struct custom_log; empty: the main server's */
     const char *error_log;            /* this host's own, NULL: the main one's */
     const struct conf_node *error_log_node;
-    struct log_sink *error_log_sink; /* NULL: the process's own */
-    const char *request_id_header;   /* RequestIDHeader; NULL: none, "": set to none */
+    const char *request_id_header; /* RequestIDHeader; NULL: none, "": set to none */
     bool request_id_trust;
+    struct log_host log;            /* what it has of its own */
     struct route_list *route_lines; /* never inherited: see route_table */
 
     /* By http_app_finish(). A virtual host's tables hold its own entries alone;
@@ -75,6 +77,7 @@ struct http_location_conf {
 };
 
 extern ins_module core_module;
+extern const char http_no_admin[]; /* server_admin without ServerAdmin */
 
 static inline struct http_server_conf *http_server_conf(const ins_server *s)
 {

@@ -43,7 +43,8 @@ ITEM(local_address)
     put_or_dash(out, q->conn.local_ip);
 }
 
-ITEM(remote_logname)
+/* Nobody asks identd, measures the first byte's time or keeps trailers. */
+ITEM(not_known)
 {
     UNUSED;
     (void)q;
@@ -190,22 +191,29 @@ ITEM(header_in)
     put_or_dash(out, q->pub.headers_in ? ins_header(&q->pub, item->text) : NULL);
 }
 
-/* What the server itself says of the body is in no table. */
+/* What the server itself says of the body and the connection is in no table. */
+static const char *own_field(const struct request *q, const char *name)
+{
+    if (strcasecmp(name, "Content-Type") == 0) {
+        return q->pub.content_type;
+    }
+    if (strcasecmp(name, "Connection") == 0) {
+        return q->out_connection;
+    }
+    return q->out_chunked && strcasecmp(name, "Transfer-Encoding") == 0 ? "chunked" : NULL;
+}
+
 ITEM(header_out)
 {
-    const char *value = find_in(q->pub.headers_out, item->text);
+    const char *value = own_field(q, item->text);
 
     (void)now;
     if (q->out_length >= 0 && strcasecmp(item->text, "Content-Length") == 0) {
         log_put_number(out, q->out_length, 1);
         return;
     }
-    if (value == NULL) {
-        value = strcasecmp(item->text, "Content-Type") == 0
-                    ? q->pub.content_type
-                    : find_in(q->pub.err_headers_out, item->text);
-    }
-    put_or_dash(out, value);
+    value = value ? value : find_in(q->pub.headers_out, item->text);
+    put_or_dash(out, value ? value : find_in(q->pub.err_headers_out, item->text));
 }
 
 ITEM(note)
@@ -307,7 +315,7 @@ static const struct letter {
     { "i", header_in, MUST, 0 },
     { "I", all_bytes, NONE, 'I' },
     { "k", keepalives, NONE, 0 },
-    { "l", remote_logname, NONE, 0 },
+    { "l", not_known, NONE, 0 },
     { "L", request_id, NONE, 0 },
     { "m", method, NONE, 0 },
     { "n", note, MUST, 0 },
@@ -327,8 +335,9 @@ static const struct letter {
     { "V", host_name, NONE, 0 },
     { "x", tls_variable, MUST, 0 },
     { "X", connection_status, NONE, 0 },
-    { "^ti", remote_logname, MUST, 0 },
-    { "^to", remote_logname, MUST, 0 },
+    { "^FB", not_known, NONE, 0 },
+    { "^ti", not_known, MUST, 0 },
+    { "^to", not_known, MUST, 0 },
 };
 
 /* What may stand in {} before a letter. */
@@ -355,7 +364,7 @@ static const struct word {
 static const char *choose_word(struct log_item *item, const char *letter, apr_pool_t *pool)
 {
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strcmp(words[i].letter, letter) == 0 && strcmp(words[i].word, item->text) == 0) {
+        if (strcmp(words[i].letter, letter) == 0 && strcasecmp(words[i].word, item->text) == 0) {
             item->choice = words[i].choice;
             item->write = words[i].write ? words[i].write : item->write;
             return NULL;

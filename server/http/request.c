@@ -20,17 +20,17 @@ enum { CLIENT_MAX = 80 };
 void request_complain(const struct request *q, const char *tag, ins_level level, const char *format,
                       ...)
 {
+    const struct log_host *host = &http_server_conf(q->pub.server)->log;
     char client[CLIENT_MAX];
     const struct log_about about = { client, q->pub.log_id };
     va_list args;
 
-    if (!log_enabled(LOG_PART, level)) {
+    if (!log_enabled_in(host->levels, LOG_PART, level)) {
         return;
     }
     snprintf(client, sizeof(client), "%s:%d", q->client_ip.text, q->conn.client_port);
     va_start(args, format);
-    log_vline(http_server_conf(q->pub.server)->error_log_sink, tag, LOG_PART, level, &about, format,
-              args);
+    log_vline(host, tag, LOG_PART, level, &about, format, args);
     va_end(args);
 }
 
@@ -78,14 +78,19 @@ static const char *method_text(const struct request *q)
     return apr_pstrmemdup(q->pub.pool, head->method, head->method_len);
 }
 
+static void read_method(struct request *q)
+{
+    q->pub.method = method_text(q);
+    q->pub.header_only = strcmp(q->pub.method, "HEAD") == 0;
+}
+
 static void read_head(struct request *q)
 {
     ins_request *r = &q->pub;
     const struct h1_head *head = &q->head;
 
     r->the_request = head->request_line;
-    r->method = method_text(q);
-    r->header_only = head->method_len == 4 && memcmp(head->method, "HEAD", 4) == 0;
+    read_method(q);
     r->proto_num = head->proto_num;
     r->protocol = head->proto_num == 1000 ? "HTTP/1.0" : "HTTP/1.1";
     for (unsigned n = 0; n < head->field_count; n++) {
@@ -164,6 +169,9 @@ static int refused_head(struct request *q)
 
     if (q->head.request_line) {
         q->pub.the_request = apr_pstrmemdup(q->pub.pool, q->head.request_line, len);
+    }
+    if (q->head.method) {
+        read_method(q);
     }
     q->why = q->head.why;
     return q->head.status;

@@ -114,12 +114,13 @@ struct request {
     /* answer */
     struct body_piece first; /* its data: first_data */
     struct body_piece *last;
-    int64_t out_len;       /* bytes in pieces, not sent yet */
-    int64_t out_total;     /* body bytes written in all, also where none are sent (HEAD) */
-    int64_t out_declared;  /* ins_set_length(), -1 */
-    int64_t out_length;    /* the Content-Length that was sent, -1 */
-    const char *safe_type; /* a content_type that was checked when it was set */
-    int64_t head_bytes;    /* of the answer's head and framing, for the access log */
+    int64_t out_len;            /* bytes in pieces, not sent yet */
+    int64_t out_total;          /* body bytes written in all, also where none are sent (HEAD) */
+    int64_t out_declared;       /* ins_set_length(), -1 */
+    int64_t out_length;         /* the Content-Length that was sent, -1 */
+    const char *out_connection; /* the Connection that was sent, NULL */
+    const char *safe_type;      /* a content_type that was checked when it was set */
+    int64_t head_bytes;         /* of the answer's head and framing, for the access log */
     bool head_sent, out_chunked, keep_alive;
     bool failed; /* send what there is, then close: the answer is incomplete */
     bool pull_ended;

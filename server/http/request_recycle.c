@@ -177,6 +177,6 @@ void request_reset(struct request *q)
     q->head_sent = q->out_chunked = q->failed = q->pull_ended = q->trouble_logged = false;
     q->keep_alive = true;
     q->handler_result = INS_OK;
-    q->safe_type = NULL;
+    q->safe_type = q->out_connection = NULL;
     output_reset(q);
 }

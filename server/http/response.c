@@ -109,7 +109,8 @@ static bool server_keeps(const struct request *q)
     const struct http_server_conf *conf = http_server_conf(q->pub.server);
     int max = conf->max_keep_alive_requests;
 
-    return conf->keep_alive && (max <= 0 || q->conn.keepalives + 1 < max);
+    return conf->keep_alive && conf->keep_alive_timeout > 0 &&
+           (max <= 0 || q->conn.keepalives + 1 < max);
 }
 
 /* begun: the handler goes on, and may yet read the body. */
@@ -271,13 +272,15 @@ static void put_framing(struct writer *w, struct request *q, enum framing framin
     q->keep_alive = q->keep_alive && framing != UNTIL_CLOSE;
 }
 
-static void put_connection(struct writer *w, const struct request *q)
+static void put_connection(struct writer *w, struct request *q)
 {
     if (!q->keep_alive) {
         PUT(w, "Connection: close\r\n");
+        q->out_connection = "close";
     }
     else if (q->pub.proto_num < 1001) {
         PUT(w, "Connection: keep-alive\r\n");
+        q->out_connection = "keep-alive";
     }
     if (q->pub.status == 426) {
         PUT(w, "Connection: upgrade\r\n");

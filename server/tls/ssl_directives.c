@@ -110,6 +110,7 @@ static const struct {
     int bits;
 } protocol_names[] = {
     { "all", PROTOCOL_TLS1 | PROTOCOL_TLS1_1 | PROTOCOL_TLS1_2 | PROTOCOL_TLS1_3 },
+    { "SSLv2", PROTOCOL_SSL3 },
     { "SSLv3", PROTOCOL_SSL3 },
     { "TLSv1", PROTOCOL_TLS1 },
     { "TLSv1.1", PROTOCOL_TLS1_1 },
@@ -133,7 +134,7 @@ static const char *apply_protocol(ins_cmd *cmd, int arg, const char *word, int *
                             word);
     }
     if (protocol_names[i].bits == PROTOCOL_SSL3 && sign != '-') {
-        return "SSLv3 is broken and not offered";
+        return apr_psprintf(cmd->pool, "%s is broken and not offered", protocol_names[i].name);
     }
     if (sign == '-') {
         *bits &= ~protocol_names[i].bits;

@@ -35,13 +35,13 @@ static struct log_sink by_descriptor = { .name = "the error log", .fd = STDERR_F
 static struct {
     struct log_sink *sink;
     bool json;
-    ins_level level;
-    int part_count;
-    struct {
-        char name[PART_NAME];
-        ins_level level;
-    } parts[PARTS_MAX];
-} settings = { .sink = &by_descriptor, .level = INS_WARNING };
+    struct log_levels levels;
+    struct log_part_level parts[PARTS_MAX];
+    char names[PARTS_MAX][PART_NAME];
+} settings = { .sink = &by_descriptor,
+               .levels = { .level = INS_WARNING, .parts = settings.parts } };
+
+const struct log_host log_process = { .sink = NULL, .levels = NULL };
 
 int log_open(const char *path, int *fd)
 {
@@ -126,7 +126,7 @@ void log_set_json(bool json)
 
 void log_set_level(ins_level level)
 {
-    settings.level = level;
+    settings.levels.level = level;
 }
 
 /* "hello_module" and "hello" name the same thing. */
@@ -138,40 +138,42 @@ static size_t part_length(const char *part)
     return len > tail && strcasecmp(part + len - tail, suffix) == 0 ? len - tail : len;
 }
 
-static int part_find(const char *part)
+static int part_find(const struct log_levels *levels, const char *part)
 {
     size_t len = part_length(part);
+    int i = levels->part_count - 1;
 
-    for (int i = 0; i < settings.part_count; i++) {
-        const char *name = settings.parts[i].name;
+    for (; i >= 0; i--) {
+        const char *name = levels->parts[i].part;
 
-        if (strncasecmp(name, part, len) == 0 && name[len] == '\0') {
-            return i;
+        if (strncasecmp(name, part, len) == 0 && part_length(name) == len) {
+            break;
         }
     }
-    return -1;
+    return i;
 }
 
 void log_set_part_level(const char *part, ins_level level)
 {
     size_t len = part_length(part);
-    int i = part_find(part);
+    int i = part_find(&settings.levels, part);
 
     if (i < 0) {
-        if (settings.part_count == PARTS_MAX || len >= PART_NAME) {
+        if (settings.levels.part_count == PARTS_MAX || len >= PART_NAME) {
             return;
         }
-        i = settings.part_count++;
-        memcpy(settings.parts[i].name, part, len);
-        settings.parts[i].name[len] = '\0';
+        i = settings.levels.part_count++;
+        memcpy(settings.names[i], part, len);
+        settings.names[i][len] = '\0';
+        settings.parts[i].part = settings.names[i];
     }
     settings.parts[i].level = level;
 }
 
 void log_reset_levels(void)
 {
-    settings.level = INS_WARNING;
-    settings.part_count = 0;
+    settings.levels.level = INS_WARNING;
+    settings.levels.part_count = 0;
 }
 
 int log_level_from_name(const char *name)
@@ -194,7 +196,7 @@ const char *log_level_name(ins_level level)
     return level_names[level];
 }
 
-bool log_enabled(const char *part, ins_level level)
+bool log_enabled_in(const struct log_levels *levels, const char *part, ins_level level)
 {
     int i;
 
@@ -202,8 +204,14 @@ bool log_enabled(const char *part, ins_level level)
     if (level == INS_NOTICE) {
         return true;
     }
-    i = settings.part_count ? part_find(part) : -1;
-    return level <= (i >= 0 ? settings.parts[i].level : settings.level);
+    levels = levels ? levels : &settings.levels;
+    i = part_find(levels, part);
+    return level <= (i >= 0 ? levels->parts[i].level : levels->level);
+}
+
+bool log_enabled(const char *part, ins_level level)
+{
+    return log_enabled_in(NULL, part, level);
 }
 
 /* "Mon Nov 23 06:43:05.123456 2026"; localtime_r() takes a lock and reads the
@@ -434,18 +442,18 @@ static void put_recovered(struct log_sink *sink, uint64_t lost)
     put(sink, &f, words, n > 0 ? (size_t)n : 0);
 }
 
-void log_vline(struct log_sink *sink, const char *tag, const char *part, ins_level level,
+void log_vline(const struct log_host *host, const char *tag, const char *part, ins_level level,
                const struct log_about *about, const char *format, va_list args)
 {
+    struct log_sink *sink = host->sink ? host->sink : settings.sink;
     struct facts f = { .tag = tag, .part = part, .level = level };
     char words[LINE_MAX_BYTES];
     int saved = errno, n;
     uint64_t lost;
 
-    if (!log_enabled(part, level)) {
+    if (!log_enabled_in(host->levels, part, level)) {
         return;
     }
-    sink = sink ? sink : settings.sink;
     f.part_len = (int)part_length(part);
     f.about = about ? *about : f.about;
     n = vsnprintf(words, sizeof(words), format, args); /* %m means the caller's errno */
@@ -466,6 +474,6 @@ void log_line(const char *tag, const char *part, ins_level level, const char *cl
     va_list args;
 
     va_start(args, format);
-    log_vline(NULL, tag, part, level, &about, format, args);
+    log_vline(&log_process, tag, part, level, &about, format, args);
     va_end(args);
 }

@@ -36,6 +36,23 @@ void log_replace(int fd);
 /* ErrorLogFormat json. */
 void log_set_json(bool json);
 
+/* LogLevel as a value. Of two for the same part the later one counts. */
+struct log_part_level {
+    const char *part; /* "ssl", "hello_module" or "hello" */
+    ins_level level;
+};
+struct log_levels {
+    ins_level level;
+    int part_count;
+    const struct log_part_level *parts;
+};
+
+/* What a virtual host may have of its own. */
+struct log_host {
+    struct log_sink *sink;           /* of its ErrorLog; NULL: the process's */
+    const struct log_levels *levels; /* NULL: the process's */
+};
+
 /* LogLevel: for everything, then per part or module ("ssl", "hello_module" or
  * "hello"). Set while single-threaded. */
 void log_set_level(ins_level level);
@@ -46,6 +63,8 @@ int log_level_from_name(const char *name);
 const char *log_level_name(ins_level level);
 /* INS_NOTICE always is, as in httpd. */
 bool log_enabled(const char *part, ins_level level);
+/* levels NULL: the process's own, as above. */
+bool log_enabled_in(const struct log_levels *levels, const char *part, ins_level level);
 
 /* tag: "INS01101" or NULL; client: "192.0.2.7:1234" or NULL. */
 void log_line(const char *tag, const char *part, ins_level level, const char *client,
@@ -56,8 +75,11 @@ struct log_about {
     const char *client; /* "192.0.2.7:1234" */
     const char *id;     /* the request's */
 };
-/* The same to another log (a virtual host's ErrorLog); NULL: the process's own. */
-void log_vline(struct log_sink *sink, const char *tag, const char *part, ins_level level,
+/* Nothing of its own. */
+extern const struct log_host log_process;
+
+/* The same where a virtual host has an ErrorLog or a LogLevel of its own. */
+void log_vline(const struct log_host *host, const char *tag, const char *part, ins_level level,
                const struct log_about *about, const char *format, va_list args) INS_PRINTF(6, 0);
 
 /* One for each part, in its own files: #define LOG_PART "master" first. */

@@ -66,6 +66,7 @@ static bool adopt(struct worker *w, const struct record *r, const char *unread, 
     own->id = r->id;
     own->keepalives = r->keepalives;
     own->idle_since = r->idle_since;
+    own->idle_allowed = r->idle_allowed;
     record_settle(own);
     if (c->tls != NULL || (r->unread > 0 && !restore_unread(w, c, r, unread))) {
         c->fd = -1; /* still the sender's */

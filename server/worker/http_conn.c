@@ -84,6 +84,17 @@ static bool is_idle(const struct worker *w, const struct conn *c)
     return c->work == NULL && conn_record(&w->slab, c)->keepalives > 0;
 }
 
+/* As in httpd: a KeepAliveTimeout in the host of the last request goes before the one of
+ * the address's default host, an inherited one does not. */
+static int64_t idle_allowance(const struct worker *w, const struct conn *c,
+                              const struct http_server_conf *conf)
+{
+    int64_t own = conn_record(&w->slab, c)->idle_allowed;
+    int64_t allowed = own > 0 ? own : conf->keep_alive_timeout;
+
+    return allowed > 0 ? allowed : 1;
+}
+
 static const struct read_timeout *read_limit(const struct conn *c,
                                              const struct http_server_conf *conf)
 {
@@ -100,7 +111,7 @@ static void arm_for_state(struct worker *w, struct conn *c)
     const struct read_timeout *t;
 
     if (c->state == CONN_HEAD && is_idle(w, c)) {
-        arm(w, c, conf->keep_alive_timeout);
+        arm(w, c, idle_allowance(w, c, conf));
         return;
     }
     if (c->state == CONN_WAITING && timer_armed(&c->timer)) {

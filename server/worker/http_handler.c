@@ -243,6 +243,7 @@ static void account(struct worker *w, struct conn *c)
     record_change(r);
     r->keepalives++;
     r->idle_since = w->now;
+    r->idle_allowed = http_server_conf(q->pub.server)->own_keep_alive_timeout;
     record_settle(r);
 }
 

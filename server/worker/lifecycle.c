@@ -72,6 +72,7 @@ static struct record *fill_record(struct worker *w, struct conn *c, const struct
     r->id = make_id(w);
     r->listener_id = l->id;
     r->idle_since = w->now;
+    r->idle_allowed = 0;
     r->head_since = 0;
     r->unread = 0;
     r->peer_len = set_address(&r->peer, peer, peer_len);

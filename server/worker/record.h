@@ -31,12 +31,13 @@ struct record {
     uint64_t id;          /* of the connection, unique in the server's life */
     uint64_t listener_id; /* struct listener's */
     int64_t idle_since;   /* CLOCK_MONOTONIC ms; of the last answer or the accept */
+    int64_t idle_allowed; /* ms; not above 0: as the address's default host says */
     int64_t head_since;   /* of the unread head's first byte; 0: no unread bytes */
     uint32_t unread;      /* bytes that ride along: the head that nobody has answered yet */
     uint16_t peer_len;    /* 0 on a unix socket */
     uint16_t local_len;
     union record_address peer, local;
-    uint8_t room[RECORD_SIZE - 112];
+    uint8_t room[RECORD_SIZE - 120];
 };
 
 static_assert(sizeof(struct record) == RECORD_SIZE, "a record fills its slot");

@@ -293,6 +293,31 @@ def test_head_is_get_without_the_body(probe, target):
             assert connection.request("/info").status == 200
 
 
+def test_a_refused_head_has_no_body_either(probe):
+    """Not even where the connection ends behind it."""
+    with probe.connect() as connection:
+        connection.send("HEAD /info HTTP/1.1\r\nX : 1\r\n\r\n")
+        answer = connection.answer(head=True)
+        assert answer.status == 400 and answer.closes
+        assert connection.at_end()
+
+
+def test_the_page_of_an_internal_error_names_the_administrator(server):
+    s = server(PROBE_ROUTES + """
+ServerAdmin "<webmaster@example.org>"
+<VirtualHost *>
+ServerName other.example
+ServerAdmin other@example.org
+</VirtualHost>
+""", {"probe": PROBE})
+    page = s.get("/status?code=500&returned=1").text
+    assert "other@example.org" in page
+    s.replace("<VirtualHost *>", "<VirtualHost 192.0.2.1>")
+    s.reload()
+    assert "&lt;webmaster@example.org&gt;" in s.get("/status?code=500&returned=1").text
+    assert "webmaster" not in s.get("/nothing").text
+
+
 @pytest.mark.parametrize("code", [204, 304])
 def test_answers_without_a_body_have_none(probe, code):
     with probe.connect() as connection:

@@ -44,8 +44,38 @@ def test_a_connection_that_begins_late_is_served(server):
         assert connection.request("/info").status == 200
 
 
-def test_keep_alive_can_be_off(server):
-    s = server(PROBE_ROUTES + "KeepAlive Off\n", {"probe": PROBE})
+def test_a_host_has_a_keep_alive_timeout_of_its_own(server):
+    """As in httpd: where it stands in the host itself; else the first host's counts."""
+    s = server(PROBE_ROUTES + """
+KeepAliveTimeout 60
+<VirtualHost *>
+ServerName first.example
+KeepAliveTimeout 1
+</VirtualHost>
+<VirtualHost *>
+ServerName inherits.example
+</VirtualHost>
+<VirtualHost *>
+ServerName own.example
+KeepAliveTimeout 59
+</VirtualHost>
+""", {"probe": PROBE})
+    with s.connect() as inherits, s.connect() as own, s.connect() as back:
+        inherits.request("/info", host="inherits.example")
+        own.request("/info", host="own.example")
+        back.request("/info", host="own.example")
+        back.request("/info", host="first.example")
+        began = time.monotonic()
+        assert inherits.at_end() and back.at_end()
+        assert time.monotonic() - began < s.slack(10)
+        assert own.request("/info", host="own.example").status == 200
+        s.reload()
+        assert own.still_open(2)
+
+
+@pytest.mark.parametrize("setting", ["KeepAlive Off", "KeepAliveTimeout 0"])
+def test_keep_alive_can_be_off(server, setting):
+    s = server(PROBE_ROUTES + setting + "\n", {"probe": PROBE})
     with s.connect() as connection:
         assert connection.request("/info").closes
         assert connection.at_end()

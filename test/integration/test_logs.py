@@ -65,6 +65,34 @@ def test_log_levels_by_module(server):
     assert "unheard" not in s.log()
 
 
+def test_a_host_has_log_levels_of_its_own(server):
+    """As in httpd: a level of the host's own resets the main server's for parts; without one its
+    parts are laid over the main server's."""
+    s = server(PROBE_ROUTES + """
+LogLevel error http:info
+<VirtualHost *>
+ServerName inherits.example
+</VirtualHost>
+<VirtualHost *>
+ServerName loud.example
+LogLevel probe_module:warn
+</VirtualHost>
+<VirtualHost *>
+ServerName quiet.example
+LogLevel error
+</VirtualHost>
+""", {"probe": PROBE})
+    for host in ("inherits", "loud", "quiet"):
+        s.get(f"/say?words=said+to+{host}", host=f"{host}.example")
+        s.get(f"/a%2Fb?{host}", host=f"{host}.example")
+    s.replace("LogLevel error\n</VirtualHost>", "LogLevel loudest\n</VirtualHost>")
+    assert s.graceful()["errors"][0]["line"] == s.line_of("instar.conf", "LogLevel loudest")
+    log = s.log()
+    assert "said to loud" in log
+    assert "said to inherits" not in log and "said to quiet" not in log
+    assert log.count("request refused with 404") == 2
+
+
 FORMATS = r"""
 LogFormat "%h %l %u %t \"%r\" %>s %b" common
 LogFormat "%h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"" combined
@@ -97,6 +125,34 @@ def test_access_log_formats(server):
     assert many[16].isdigit() and many[17].isdigit() and many[19].isdigit()
     assert many[-1] == many[5]
     assert s.read("logs/inline") == "inline 200\ninline 404\n"
+
+
+def test_what_frames_an_answer_is_logged(server):
+    s = server(PROBE_ROUTES + """
+CustomLog logs/framing "%{Connection}o %{Transfer-Encoding}o %{Content-Length}o"
+""", {"probe": PROBE}, workers=1)
+    with s.connect() as connection:
+        connection.request("/ignore")
+        connection.request("/stream?size=10")
+        connection.request("/ignore", fields=[("Connection", "close")])
+    with s.connect() as connection:
+        connection.send("GET /ignore HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        connection.answer()
+    until(lambda: s.read("logs/framing").count("\n") == 4, "the lines are there")
+    assert s.read("logs/framing") == "- - 7\n- chunked -\nclose - 7\nkeep-alive - 7\n"
+
+
+def test_a_refused_request_is_logged_with_what_is_known(server):
+    s = server(PROBE_ROUTES + """
+RequestReadTimeout header=1
+CustomLog logs/known "%>s %m %I"
+""", {"probe": PROBE}, workers=1)
+    for request in ("PUT /x HTTP/1.1\r\n\r\n", "NONSENSE\r\n\r\n", "GET / HT"):
+        with s.connect() as connection:
+            connection.send(request)
+            connection.answer()
+    until(lambda: s.read("logs/known").count("\n") == 3, "the lines are there")
+    assert s.read("logs/known") == "400 PUT 19\n400 - 12\n408 - 8\n"
 
 
 def test_refused_requests_are_logged(server):

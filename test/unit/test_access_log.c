@@ -77,6 +77,8 @@ static struct request *make_request(apr_pool_t *pool, struct http_app *app, ins_
     q->body.total = 11;
     q->head_bytes = 200;
     q->keep_alive = true;
+    q->out_chunked = true;
+    q->out_connection = "close";
     return q;
 }
 
@@ -94,6 +96,7 @@ static const struct {
     { "%{User-Agent}i %{user-agent}i %{None}i", "curl \\\"7\\\" curl \\\"7\\\" -" },
     { "%{Twice}i", "1, 2" },
     { "%{X-Out}o %{X-Err}o %{content-type}o %{None}o", "o e text/plain -" },
+    { "%{connection}o %{Transfer-Encoding}o", "close chunked" },
     { "%{n}n %{V}e %{none}n %{none}e", "note env - -" },
     { "%{a}C %{b}C %{empty}C %{none}C", "1 two words - -" },
     { "%v %V", "canonical.example.com www.example.com" },
@@ -111,7 +114,8 @@ static const struct {
       "curl \\\"7\\\" - 404 -" },
     { "100%% \"\\\"\\t\\q\\\\", "100% \"\"\t\\q\\" },
     { "%^ti", NULL },
-    { "%{X}^ti %{X}^to", "- -" },
+    { "%{X}^ti %{X}^to %^FB", "- - -" },
+    { "%{MS}T %{Remote}p", "2000 4711" },
     { "", "" },
     { "%", NULL },
     { "%{x", NULL },
@@ -228,7 +232,7 @@ static int error_fd(const struct http_case *http, int host)
 {
     for (const ins_server *s = http->main_server; s; s = s->next) {
         if (host-- == 0) {
-            const struct log_sink *sink = http_server_conf(s)->error_log_sink;
+            const struct log_sink *sink = http_server_conf(s)->log.sink;
 
             return sink ? sink->fd : -1;
         }

@@ -110,8 +110,11 @@ static const struct mistake cases[] = {
       "3:1 error: Listen may not stand in <VirtualHost> (line 2): it belongs in the main server\n"
       "4:1 error: Workers may not stand in <VirtualHost> (line 2): it belongs in the main server\n"
       "7:1 error: User may not stand in <Location> (line 6): it belongs in the main server\n" },
-    { "LogLevel in a virtual host", L "<VirtualHost *>\nLogLevel debug\n</VirtualHost>\n",
-      "3:1 warning: LogLevel holds for the whole server: this one is ignored, set it outside\n" },
+    { "LogLevel in a virtual host",
+      L "<VirtualHost *>\nLogLevel loud\nLogLevel debug x:info\n</VirtualHost>\n",
+      "3:10 error: LogLevel: loud is no level: emerg, alert, crit, error, warn, notice, info, "
+      "debug, trace1 ... trace8\n"
+      "4:1 warning: x is neither a part of the server nor a loaded module\n" },
     { "LogLevel", L "LogLevel loud\nLogLevel info :debug\nLogLevel x:debug\n",
       "2:10 error: LogLevel: loud is no level: emerg, alert, crit, error, warn, notice, info, "
       "debug, trace1 ... trace8\n"

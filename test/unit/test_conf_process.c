@@ -181,8 +181,8 @@ static void log_levels_are_for_all_and_for_parts(void **state)
     const struct conf_process *p = settings(
         state, L "LoadModule x_module x.c\nLogLevel ssl:debug info x:trace4 mod_ssl.c:error "
                  "x_module:notice\n");
-    const struct conf_part_level *levels =
-        (const struct conf_part_level *)(const void *)p->part_levels->elts;
+    const struct log_part_level *levels =
+        (const struct log_part_level *)(const void *)p->part_levels->elts;
 
     assert_int_equal(p->log_level, INS_INFO);
     assert_int_equal(p->part_levels->nelts, 3);
@@ -192,6 +192,27 @@ static void log_levels_are_for_all_and_for_parts(void **state)
     assert_int_equal(levels[1].level, INS_ERR);
     assert_string_equal(levels[2].part, "x_module");
     conf_apply_log_levels(p);
+}
+
+static void log_levels_of_a_host_are_laid_over_those_of_all(void **state)
+{
+    struct config_case result = config_text(
+        *state, L "<VirtualHost *>\nLogLevel ssl:error http:info\n</VirtualHost>\n"
+                  "<VirtualHost *>\nLogLevel info\nLogLevel ssl:notice\n</VirtualHost>\n"
+                  "<VirtualHost *>\n</VirtualHost>\nLogLevel crit ssl:debug tls:info\n");
+    const struct conf_node *host = result.conf->root->children->next;
+    const struct log_levels *levels = conf_host_log_levels(result.conf, host, *state);
+
+    assert_true(log_enabled_in(levels, "tls", INS_INFO));
+    assert_true(log_enabled_in(levels, "http", INS_INFO));
+    assert_false(log_enabled_in(levels, "ssl", INS_WARNING));
+    assert_false(log_enabled_in(levels, "core", INS_ERR));
+    host = host->next;
+    levels = conf_host_log_levels(result.conf, host, *state);
+    assert_true(log_enabled_in(levels, "core", INS_INFO));
+    assert_false(log_enabled_in(levels, "ssl", INS_INFO));
+    assert_false(log_enabled_in(levels, "tls", INS_DEBUG));
+    assert_null(conf_host_log_levels(result.conf, host->next, *state));
 }
 
 static void all_log_files_are_known_once(void **state)
@@ -307,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_unix_path_that_is_too_long_is_refused),
         cmocka_unit_test(modules_have_paths_and_flags),
         cmocka_unit_test(log_levels_are_for_all_and_for_parts),
+        cmocka_unit_test(log_levels_of_a_host_are_laid_over_those_of_all),
         cmocka_unit_test(all_log_files_are_known_once),
         cmocka_unit_test(logs_are_named_in_httpds_ways),
         cmocka_unit_test(applied_nodes_are_marked),

@@ -60,19 +60,33 @@ static const struct syntax cases[] = {
 
     { "Define and use", L "Define X y\nA ${X} a${X}b${X} $X {X} $\n",
       "A [y] [ayby] [$X] [{X}] [$]; ", NULL },
-    { "a value with spaces stays one argument", L "Define X \"y z\"\nA ${X}\n", "A [y z]; ", NULL },
+    { "a value with spaces is several arguments", L "Define X \"y z\"\nA ${X}w\n", "A [y] [zw]; ",
+      NULL },
+    { "quotes keep it together", L "Define X \"y z\"\nA \"${X}\" '${X}'\n", "A [y z] [y z]; ",
+      NULL },
+    { "a value brings quotes along", L "Define X '\"y z\"'\nA ${X}\n", "A [y z]; ", NULL },
+    { "a directive's name", L "Define X \"A b\"\n${X} c\n  ${X}\n", "A [b] [c]; A [b]; ", NULL },
+    { "a container's name", L "Define X A\n<${X} b>\n</${X}>\n", "A [b] { }; ", NULL },
+    { "a whole container", L "Define X \" <A b>\"\n${X}\nC\n</A>\n", "A [b] { C; }; ", NULL },
+    { "a value with a bracket", L "Define X \"b>\"\n<A ${X}\n</A>\n", "A [b] { }; ", NULL },
+    { "a value is no comment", L "Define X \"# b\"\n${X}\n", "# [b]; ", NULL },
+    { "nothing at all", L "Define X ' '\n${X}\n${X}A ${X}\n", "A; ", NULL },
+    { "a variable over two lines", L "Define XY z\nA ${X\\\nY} b\n", "A [z] [b]; ", NULL },
     { "a value made of others", L "Define X y\nDefine Z ${X}${X}\nDefine X n\nA ${Z}\n", "A [yy]; ",
       NULL },
     { "a value is not replaced again", L "Define X '$'\nDefine Y '${X}{Z}'\nA '${Y}'\n",
       "A [${Z}]; ", NULL },
     { "an undefined variable stays", L "A b${NO_SUCH}c\n", "A [b${NO_SUCH}c]; ",
-      "2:3 warning: ${NO_SUCH} is not defined: kept as it is\n" },
+      "2:4 warning: ${NO_SUCH} is not defined: kept as it is\n" },
+    { "each undefined one is named", L "A \\\n b ${X} c\\\n ${Y}\n", "A [b] [${X}] [c] [${Y}]; ",
+      "3:4 warning: ${X} is not defined: kept as it is\n"
+      "4:2 warning: ${Y} is not defined: kept as it is\n" },
     { "one with a colon stays without a word", L "A ${x:y}\n", "A [${x:y}]; ", NULL },
-    { "the environment", L "A ${INSTAR_TEST_VALUE}\n", "A [from outside]; ", NULL },
+    { "the environment", L "A '${INSTAR_TEST_VALUE}'\n", "A [from outside]; ", NULL },
     { "Define goes before the environment",
       L "Define INSTAR_TEST_VALUE x\nA ${INSTAR_TEST_VALUE}\n", "A [x]; ", NULL },
     { "UnDefine uncovers the environment",
-      L "Define INSTAR_TEST_VALUE x\nUnDefine INSTAR_TEST_VALUE\nA ${INSTAR_TEST_VALUE}\n",
+      L "Define INSTAR_TEST_VALUE x\nUnDefine INSTAR_TEST_VALUE\nA '${INSTAR_TEST_VALUE}'\n",
       "A [from outside]; ", NULL },
     { "a bracket that is never closed", L "A ${X ${\n", "A [${X] [${]; ", NULL },
     { "a variable in a container's arguments", L "Define X y\n<A ${X}>\n</A>\n", "A [y] { }; ",
@@ -169,6 +183,19 @@ static void a_node_knows_its_places(void **state)
     assert_string_equal(result.diags->first->next->excerpt, "      \"b c\"   d \\\n      ^");
 }
 
+static void an_argument_stands_where_its_variable_does(void **state)
+{
+    struct config_case result = config_text(*state, L "Define X \"b c\"\nA d${X} \\\n ${X}e f\n");
+    const struct conf_node *node = first_behind_listen(&result);
+
+    assert_int_equal(node->argc, 5);
+    for (int i = 0; i < node->argc; i++) {
+        conf_error(result.diags, node, i, "%s", node->argv[i]);
+    }
+    assert_string_equal(config_words(result.diags, *state),
+                        "3:3 error: db\n3:4 error: c\n4:2 error: b\n4:2 error: ce\n4:8 error: f\n");
+}
+
 static void raw_is_all_behind_the_name(void **state)
 {
     struct config_case result =
@@ -189,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_becomes_a_tree),
         cmocka_unit_test(a_node_knows_its_places),
+        cmocka_unit_test(an_argument_stands_where_its_variable_does),
         cmocka_unit_test(raw_is_all_behind_the_name),
     };
 

@@ -200,7 +200,8 @@ static const struct expected cases[] = {
     GOOD("Host with port", GET "Host: a.example:8080\r\n\r\n", "/", "a.example:8080", NO, K),
     GOOD("Host with empty port", GET "Host: a:\r\n\r\n", "/", "a:", NO, K),
     GOOD("Host in capitals", GET "HOST: A.Example\r\n\r\n", "/", "A.Example", NO, K),
-    GOOD("empty Host", GET "Host:\r\n\r\n", "/", "", NO, K),
+    BAD("empty Host", GET "Host:\r\n\r\n", 400),
+    BAD("empty Host, 1.0", "GET / HTTP/1.0\r\nHost: \r\n\r\n", 400),
     GOOD("Host IPv4", GET "Host: 127.0.0.1:80\r\n\r\n", "/", "127.0.0.1:80", NO, K),
     GOOD("Host IPv6", GET "Host: [2001:db8::1]\r\n\r\n", "/", "[2001:db8::1]", NO, K),
     GOOD("Host IPv6 with port", GET "Host: [::ffff:192.0.2.1]:1\r\n\r\n", "/", "[::ffff:192.0.2.1]:1", NO, K),
@@ -308,6 +309,7 @@ static const struct expected cases[] = {
     GOOD("100-continue without body", POST "Expect: 100-continue\r\n\r\n", "/", "a", NO, K),
     GOOD("100-continue with length 0", POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n", "/", "a", 0, K),
     GOOD("100-continue in 1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", "/", NULL, 5, 0),
+    GOOD("an empty expectation", POST "Expect:\r\nContent-Length: 5\r\n\r\n", "/", "a", 5, K),
     BAD("another expectation", POST "Expect: tea\r\nContent-Length: 5\r\n\r\n", 417),
     BAD("100-continue and another", POST "Expect: 100-continue, tea\r\n\r\n", 417),
     BAD("100-continuex", POST "Expect: 100-continuex\r\n\r\n", 417),
@@ -536,12 +538,12 @@ static void whole_head_is_bounded(void **state)
 static void what_was_asked_is_known_of_refused_heads(void **state)
 {
     static const struct {
-        const char *text, *line;
+        const char *text, *line, *method;
     } heads[] = {
-        { "GET /x HTTP/3.0\r\nHost: a\r\n\r\n", "GET /x HTTP/3.0" },
-        { "GET /x HTTP/1.1\r\n: a\r\n\r\n", "GET /x HTTP/1.1" },
-        { "\r\nGET /x\nabc\r\n", "GET /x" },
-        { "@", "@" },
+        { "GET /x HTTP/3.0\r\nHost: a\r\n\r\n", "GET /x HTTP/3.0", "GET" },
+        { "GET /x HTTP/1.1\r\n: a\r\n\r\n", "GET /x HTTP/1.1", "GET" },
+        { "\r\nGET /x\nabc\r\n", "GET /x", "" },
+        { "@", "@", "" },
     };
 
     (void)state;
@@ -554,6 +556,8 @@ static void what_was_asked_is_known_of_refused_heads(void **state)
         h1_head_init(&head, fields, 4);
         assert_int_equal(h1_parse_head(&head, buf, strlen(buf), &limits), H1_REFUSED);
         same_slice(heads[n].text, head.request_line, head.line_len, heads[n].line);
+        same_slice(heads[n].text, head.method, head.method_len, heads[n].method);
+        assert_int_equal(head.length, strlen(heads[n].text));
     }
 }
 

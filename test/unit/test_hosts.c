@@ -232,7 +232,8 @@ static const struct {
     { "KeepAliveTimeout x\n", "1: KeepAliveTimeout: it wants a time" },
     { "LimitRequestFields 100000\n", "1: LimitRequestFields: it wants a number from 0 to 1000" },
     { "LimitRequestBody x\n", "1: LimitRequestBody: it wants a number of bytes" },
-    { "ServerTokens Some\n", "1: ServerTokens: ServerTokens is one of" },
+    { "ServerTokens Some\n", "1: ServerTokens: it is one of" },
+    { "ServerName *.example.com\n", "1: ServerName: *.example.com is no host name" },
     { "RequestReadTimeout head=20\n", "1: RequestReadTimeout: head=20 is none of" },
     { "RequestReadTimeout header=20-40\n", "1: RequestReadTimeout: a range of timeouts wants" },
     { "RequestReadTimeout header=40-20,MinRate=1\n", "1: RequestReadTimeout: the longest" },
@@ -279,7 +280,7 @@ static void settings_have_httpds_defaults(void **state)
         assert_int_equal(conf->limits.field_size, 8190);
         assert_int_equal(location->limit_request_body, 1073741824);
         assert_string_equal(conf->server_header, "Instar/" INSTAR_VERSION " (Unix)");
-        assert_null(conf->error_log_sink);
+        assert_null(conf->log.sink);
     }
 }
 

@@ -259,6 +259,7 @@ static void words_are_judged_at_once(void **state)
         { "SSLProtocol", "-all", "+TLSv1.2", true },
         { "SSLProtocol", "tlsv1.3", NULL, true },
         { "SSLProtocol", "all", "-SSLv3", true },
+        { "SSLProtocol", "all", "-SSLv2", true },
         { "SSLProtocol", "SSLv3", NULL, false },
         { "SSLProtocol", "+SSLv3", NULL, false },
         { "SSLProtocol", "SSLv2", NULL, false },
