@@ -2,7 +2,9 @@
 /* Every message there is, in one table: name, sender, descriptors (-1: any
  * number up to IPC_MAX_FDS), payload. Feeds the enum, the names and the checks
  * of ipc_recv() (a fixed payload must have exactly its size; conn_offer and
- * conn_taken are checked by their reader). */
+ * conn_taken are checked by their reader). Across an upgrade of the binary old and new processes
+ * talk to each other: between releases a row keeps its place and its meaning, new ones are
+ * added at the end, or IPC_VERSION is raised (and such an upgrade refused). */
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
 

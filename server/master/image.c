@@ -244,6 +244,7 @@ static void walk_master(struct image_io *io, struct image *g)
     walk_text(io, &g->number_file);
     FD(g->board_fd);
     FD(g->tickets_fd);
+    FD(g->staples_fd);
     FD(g->pid_fd);
     walk_text(io, &g->pid_path);
     FD(g->control_fd);
@@ -283,6 +284,7 @@ struct image *image_create(apr_pool_t *pool)
 {
     struct image *g = apr_pcalloc(pool, sizeof(*g));
 
+    g->messages = apr_array_make(pool, IPC_TYPES, sizeof(const char *));
     g->defines = apr_array_make(pool, 4, sizeof(const char *));
     g->directives = apr_array_make(pool, 4, sizeof(const char *));
     g->passed = apr_array_make(pool, 4, sizeof(struct image_passed));
@@ -296,6 +298,20 @@ struct image *image_create(apr_pool_t *pool)
     return g;
 }
 
+static void pack_head(struct pack *out)
+{
+    pack_string(out, magic);
+    pack_number(out, INSTAR_STATE);
+    pack_string(out, INSTAR_VERSION);
+    pack_number(out, SB_VERSION);
+    pack_number(out, sizeof(struct scoreboard));
+    pack_number(out, IPC_VERSION);
+    pack_number(out, IPC_TYPES);
+    for (int i = 0; i < IPC_TYPES; i++) {
+        pack_string(out, ipc_type_name((enum ipc_type)i));
+    }
+}
+
 struct image_bytes image_pack(struct image *image, apr_pool_t *pool)
 {
     struct pack out;
@@ -303,14 +319,44 @@ struct image_bytes image_pack(struct image *image, apr_pool_t *pool)
 
     io.fds = apr_array_make(pool, 64, sizeof(int));
     pack_start(&out, MARGIN + image->conf_len, pool);
-    pack_string(&out, magic);
-    pack_number(&out, INSTAR_STATE);
-    pack_string(&out, INSTAR_VERSION);
-    pack_number(&out, IPC_VERSION);
-    pack_number(&out, SB_VERSION);
-    pack_number(&out, sizeof(struct scoreboard));
+    pack_head(&out);
     walk(&io, image);
     return (struct image_bytes){ out.bytes, out.length, io.fds };
+}
+
+/* The version; what it is about is filled in. */
+static uint64_t unpack_head(struct unpack *in, struct image *g, apr_pool_t *pool)
+{
+    uint64_t version = unpack_number(in);
+    int count;
+
+    g->version = unpack_string(in, NULL, pool);
+    g->board_version = unpack_number(in);
+    g->board_size = unpack_number(in);
+    g->ipc = unpack_number(in);
+    count = unpack_count(in);
+    for (int i = 0; i < count && !in->bad; i++) {
+        APR_ARRAY_PUSH(g->messages, const char *) = unpack_string(in, NULL, pool);
+    }
+    in->bad = in->bad || g->version == NULL;
+    return version;
+}
+
+/* The old generations go on talking: each of their messages has its number here, too. New
+ * ones stand behind. */
+static bool same_messages(const struct image *g)
+{
+    if (g->ipc != IPC_VERSION || g->messages->nelts > IPC_TYPES) {
+        return false;
+    }
+    for (int i = 0; i < g->messages->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(g->messages, i, const char *);
+
+        if (name == NULL || strcmp(name, ipc_type_name((enum ipc_type)i)) != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* NULL, or why this binary cannot go on with it. */
@@ -322,11 +368,13 @@ static const char *misfit(const struct image *g, uint64_t version, apr_pool_t *p
                             "and the one before",
                             g->version, (int)version, INSTAR_VERSION, INSTAR_STATE);
     }
-    if (g->ipc != IPC_VERSION || g->board_version != SB_VERSION ||
-        g->board_size != sizeof(struct scoreboard)) {
-        return apr_psprintf(pool, "the running server's (%s) %s differ from those of instar %s",
-                            g->version, g->ipc != IPC_VERSION ? "messages" : "counters",
-                            INSTAR_VERSION);
+    if (!same_messages(g)) {
+        return apr_psprintf(pool, "the running server's (%s) messages are not those of instar %s",
+                            g->version, INSTAR_VERSION);
+    }
+    if (g->board_version != SB_VERSION || g->board_size != sizeof(struct scoreboard)) {
+        return apr_psprintf(pool, "the running server's (%s) counters are not those of instar %s",
+                            g->version, INSTAR_VERSION);
     }
     return NULL;
 }
@@ -344,12 +392,8 @@ struct image *image_unpack(const char *from, size_t length, const char **why, ap
     if (word == NULL || strcmp(word, magic) != 0) {
         return NULL;
     }
-    io.version = unpack_number(&in);
-    g->version = unpack_string(&in, NULL, pool);
-    g->ipc = unpack_number(&in);
-    g->board_version = unpack_number(&in);
-    g->board_size = unpack_number(&in);
-    if (in.bad || g->version == NULL) {
+    io.version = unpack_head(&in, g, pool);
+    if (in.bad) {
         return NULL;
     }
     *why = misfit(g, io.version, pool);

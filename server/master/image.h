@@ -104,6 +104,7 @@ struct image {
     apr_array_header_t *fds; /* int: all that are named below; of one that was read */
     const char *version;     /* INSTAR_VERSION of who wrote it */
     uint64_t ipc, board_version, board_size;
+    apr_array_header_t *messages; /* const char *: the types' names, in order */
 
     /* The command line, as it was understood. */
     const char *binary, *server_root, *config_file;
@@ -116,7 +117,7 @@ struct image {
     int successors_in_a_row;
     const char *number_file;
 
-    int board_fd, tickets_fd, pid_fd;
+    int board_fd, tickets_fd, staples_fd, pid_fd;
     const char *pid_path;
     int control_fd, by_config_fd;
     const char *control_path;

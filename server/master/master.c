@@ -138,7 +138,7 @@ int master_make(struct master *m, const struct master_options *options,
         return error;
     }
     sink_count_losses(&m->board->master.counter[SB_MASTER_log_lost_aside]);
-    m->staples_fd = -1;
+    m->staples_fd = from != NULL ? from->staples_fd : -1;
     m->staples = staple_board_open(&m->staples_fd);
     if (m->staples == NULL) {
         return errno;

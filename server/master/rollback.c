@@ -8,7 +8,6 @@
 
 #include "builder/builder.h"
 #include "master/job.h"
-#include "master/manifest.h"
 #include "master/reload.h"
 #include "master/store.h"
 #include "util/diag.h"

@@ -36,7 +36,7 @@ struct sb_generation;
 struct store;
 
 enum {
-    SWITCH_MS = 50,           /* how long the old workers have to stop accepting */
+    SWITCH_MS = 250,          /* how long the old workers have to stop accepting */
     MOVE_MS = 100,            /* how long a reload's caller waits for idle connections to move */
     KILL_GRACE_MS = 2000,     /* between a drain's deadline and SIGKILL */
     STOP_GRACE_MS = 3000,     /* between GEN_STOP and SIGKILL */

@@ -15,7 +15,6 @@
 #include <apr_strings.h>
 
 #include "config/conf.h"
-#include "master/job.h"
 #include "master/manifest.h"
 #include "master/memory.h"
 #include "master/store_state.h"

@@ -48,6 +48,8 @@ struct manifest *store_load_last(struct master *m, apr_pool_t *pool);
 
 /* The job's generation serves from now on; old: what served before, NULL none. */
 void store_served(struct master *m, const struct job *job, const struct manifest *old);
+/* Why the process of a generation that served has ended; it is no judgement. */
+void store_note(struct master *m, uint64_t number, const char *words);
 /* The job failed, its outcome is finished. */
 void store_failed(struct master *m, const struct job *job);
 /* It was thrown out, by hand or because it crashed: its manifest is not the last

@@ -2,7 +2,6 @@
 /* What the store is told: a manifest serves, a reload failed, a generation was
  * thrown out. And what it forgets: the oldest. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +257,16 @@ void store_failed(struct master *m, const struct job *job)
     history_trim(m->store, m->serving != NULL ? m->serving->manifest->conf->process.keep_generations
                                               : KEEP_GENERATIONS_DEFAULT);
     store_flush(m->store);
+}
+
+void store_note(struct master *m, uint64_t number, const char *words)
+{
+    struct history *entry = m->store != NULL ? history_find(m->store, number) : NULL;
+
+    if (entry != NULL) {
+        apr_cpystrn(entry->words, words, sizeof(entry->words));
+        m->store->history_changed = true;
+    }
 }
 
 void store_thrown_out(struct master *m, uint64_t number, bool crashed, const char *words)

@@ -3,8 +3,6 @@
  * generation to the next, so it has a file of its own, named by its sum. */
 #include <string.h>
 
-#include <apr_strings.h>
-
 #include "config/conf.h"
 #include "master/pack.h"
 #include "master/store_state.h"

@@ -8,11 +8,13 @@
 #include "master/successor.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "master/board.h"
 #include "master/children.h"
 #include "master/reload.h"
+#include "master/store.h"
 #include "util/log.h"
 
 #define LOG_PART "master"
@@ -34,7 +36,7 @@ static int64_t backoff_ms(int in_a_row)
 
 void successor_wanted(struct master *m, const struct generation *gen, int status)
 {
-    char words[CHILD_WORDS];
+    char words[CHILD_WORDS], noted[CHILD_WORDS + 16];
     int64_t now = loop_now_ms();
 
     if (now - gen->since > LIVED_LONG_MS) {
@@ -46,6 +48,8 @@ void successor_wanted(struct master *m, const struct generation *gen, int status
     board_generation_down(m);
     m->need_successor = true;
     m->successor_at = now + backoff_ms(m->successors_in_a_row);
+    (void)snprintf(noted, sizeof(noted), "its process %s", child_words(status, words));
+    store_note(m, gen->number, noted);
     log_error("INS01112",
               "the process of generation %llu (pid %d) %s; %d workers serve on, a successor is "
               "started",

@@ -45,6 +45,7 @@ static void take_numbers(const struct master *m, struct image *g)
                                   m->probation.crashes, m->probation.allowed };
     g->board_fd = m->board_fd;
     g->tickets_fd = m->tickets.fd;
+    g->staples_fd = m->staples_fd;
     g->pid_fd = pidfile_fd(m->pid_file);
     g->pid_path = pidfile_path(m->pid_file);
 }

@@ -50,6 +50,12 @@ def test_help_tells_every_verb():
     assert all(verbs().values())
 
 
+def test_the_manual_tells_every_verb():
+    with open(installed("man", "man8", "instarctl.8"), encoding="utf-8") as text:
+        told = set(re.findall(r"^\.It Cm ([a-z-]+)", text.read(), re.M))
+    assert told == set(verbs())
+
+
 def test_bash_completes_every_verb():
     assert bash(INSTARCTL, "") == list(verbs())
     assert bash(INSTARCTL, "gra") == ["graceful", "graceful-stop"]

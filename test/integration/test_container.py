@@ -72,6 +72,9 @@ def test_it_stays_in_the_foreground_reloads_and_reaps_orphans(contained):
     assert version_of(s.get("/hello").body) == 2
     os.kill(s.first, signal.SIGHUP)
     until(lambda: s.status()["generation"] == 3, "a signal is understood too")
+    until(lambda: not s.old_generations() and
+          not any("keeper" in processes.title(pid) for pid in processes.descendants(s.first)),
+          "those that serve are left")
     family = len(processes.descendants(s.first))
     for _ in range(4):
         assert s.get("/orphan").body == b"left behind"

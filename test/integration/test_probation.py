@@ -127,6 +127,8 @@ def test_a_generation_process_that_dies_counts(server):
         until(lambda: s.serving()["pid"] not in (None, generation), "it has another one")
     until(lambda: s.status()["rollback_of"] == 1, "it is rolled back")
     assert answers(s) == 1
+    died = [one for one in history(s) if (one["words"] or "").startswith("its process ")]
+    assert died and {one["outcome"] for one in died} <= {"ended", "crashed"}, died
 
 
 def test_what_does_not_count(server):

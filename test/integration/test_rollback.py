@@ -137,6 +137,7 @@ def test_objects_stay_for_as_long_as_a_manifest_is_kept(server, tmp_path):
     build = tmp_path / "build"
     s = server(ROUTE + "KeepGenerations 2\n", {"hello": hello(1)}, build=str(build))
     serve_versions(s, 2, 3)
+    until(lambda: not s.old_generations(), "nothing of 1 and 2 lives")
     for name in os.listdir(build):
         os.utime(build / name, (1, 1))
     serve_versions(s, 4)

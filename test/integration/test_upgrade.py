@@ -35,6 +35,7 @@ def put(path, data, mode=0o755):
         out.write(data)
     os.chmod(path + ".new", mode)
     os.rename(path + ".new", path)
+    return path
 
 
 def binary(version):
@@ -247,6 +248,89 @@ def test_a_server_that_stops_ends_the_check(upgradable):
     until(lambda: not s.leftovers(), "nothing is left")
 
 
+def flags(pid):
+    """Descriptor -> whether an exec closes it."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as info:
+            found[int(fd)] = bool(int(re.search(r"flags:\s*(\d+)", info.read()).group(1), 8) &
+                                  os.O_CLOEXEC)
+    return found
+
+
+def wrapper(s, check, then):
+    """A binary that passes the check, and then something else."""
+    real = put(s.binary + ".real", binary(numbered(0)))
+    put(s.binary, f"""#!/bin/sh
+if test "$1" = --read-state; then
+    {check}
+    exec {real} "$@"
+fi
+{then}
+""".encode())
+
+
+def test_an_exec_that_fails_leaves_everything_as_it_was(upgradable):
+    s = upgradable()
+    before = flags(s.pid)
+    assert all(closes for fd, closes in before.items() if fd > 2)
+    with Load(s.address, fresh=1, kept=2) as load:
+        load.wait_for(10)
+        wrapper(s, f"rm -f {s.binary}", "exit 1")      # gone between the check and the exec
+        outcome = s.graceful("upgrade")
+        assert outcome["exit"] == 1
+        assert "could not be executed: No such file" in outcome["errors"][0]["message"]
+        load.wait_for(10)
+        assert {fd for fd, closes in flags(s.pid).items() if fd > 2 and not closes} == set()
+        s.write_module("hello", hello(2))
+        assert s.reload()["ok"]
+        load.wait_for(10)
+    assert load.failures == []
+    assert upgrade(s, numbered(1))["ok"]
+
+
+def test_no_descriptor_of_the_masters_reaches_others_behind_an_upgrade(upgradable):
+    s = upgradable()
+    assert upgrade(s, numbered(0))["ok"]
+    assert {fd for fd, closes in flags(s.pid).items() if fd > 2 and not closes} == set()
+    until(lambda: not s.old_generations(), "drained")
+    worker = s.worker_pids()[0]
+    with open(f"/proc/{worker}/environ", "rb") as text:
+        assert b"INSTAR_UPGRADE_STATE" not in text.read()
+
+
+def test_a_binary_that_dies_behind_the_exec_takes_all_along_and_a_start_comes_up(upgradable):
+    s = upgradable()
+    s.remember()
+    wrapper(s, "true", "exit 3")
+    assert s.ctl("upgrade").returncode != 0
+    assert s.process.wait(60) == 3
+    s.process = None
+    until(lambda: not s.leftovers(), "all processes have ended")
+    put(s.binary, binary(numbered(1)))
+    s.start()
+    assert version_of(s.get("/hello").body) == 1
+
+
+def test_a_tls_session_is_resumed_behind_an_upgrade(upgradable, authority, tmp_path):
+    s = upgradable(f"Route GET /hello hello\nSSLEngine On\nSSLProtocol TLSv1.2\n"
+                   f"SSLCertificateFile {authority.path('localhost.pem')}\n"
+                   f"SSLCertificateKeyFile {authority.path('localhost.key')}\n")
+    session = str(tmp_path / "session")
+
+    def connect(*more):
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{s.port}", "-tls1_2",
+                               "-servername", "localhost", *more], input="", text=True,
+                              capture_output=True, timeout=60)
+        return "Reused" if "Reused, TLSv1.2" in done.stdout else "New"
+
+    assert connect("-sess_out", session) == "New"
+    for n in range(2):
+        assert connect("-sess_in", session) == "Reused"
+        assert upgrade(s, numbered(n))["ok"]
+    assert connect("-sess_in", session) == "Reused"
+
+
 # ---- The reload behind it --------------------------------------------------------
 
 def test_the_old_code_serves_on_where_the_reload_behind_the_upgrade_fails(upgradable):
@@ -309,9 +393,10 @@ def test_signals_that_come_during_an_upgrade_are_not_lost(upgradable):
     for n in range(sized(3, 20, 2)):
         put(s.binary, binary(numbered(n)))
         last = s.status()["generation"]
-        s.send(signal.SIGUSR2)
+        first, second = (signal.SIGUSR2, signal.SIGHUP)[::1 if n % 2 == 0 else -1]
+        s.send(first)
         s.write_module("hello", hello(n + 2))
-        s.send(signal.SIGHUP)
+        s.send(second)
         until(lambda: s.status()["version"] == numbered(n) and
               version_of(s.get("/hello").body) == n + 2, f"{n}: both were heard")
         assert s.status()["generation"] > last
