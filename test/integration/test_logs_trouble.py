@@ -8,8 +8,11 @@ import socket
 import threading
 import time
 
+import pytest
+
 from harness import numbered
 from harness.env import sized, until
+from harness.http import Broken
 from harness.modules import PROBE, PROBE_ROUTES
 from harness.numbered import Numbered, check_lines
 
@@ -219,6 +222,21 @@ def test_an_error_log_in_json(server):
     assert said["message"].startswith('one"two\n') and said["client"].startswith("127.0.0.1:")
     assert said["part"] == "probe" and said["level"] == "warn" and said["request_id"]
     assert all(re.fullmatch(r"INS0\d{4}", one["tag"]) for one in entries if "tag" in one)
+
+
+def test_a_worker_that_crashes_has_written_its_lines(server):
+    s = server(numbered.CONFIG + f"CustomLog logs/access {numbered.FORMAT}\n"
+               "Route GET /crash crash\nBufferedLogs On\nLogFlushInterval 1h\n",
+               {"numbered": numbered.MODULE, "probe": PROBE}, workers=1)
+    s.expect_reports = True
+    with Numbered(s.address, 500, connections=2) as load:
+        load.wait()
+    assert not s.read("logs/access"), "they wait"
+    with pytest.raises((Broken, OSError)):
+        s.get("/crash")
+    until(lambda: s.read("logs/access").count("\n") == 500, "they were written")
+    check_lines(s.read("logs/access"), 500)
+    until(lambda: re.search(r"was killed by SIG(SEGV|ABRT)", s.log()), "its death is what it was")
 
 
 def test_buffered_lines_wait_for_their_interval_and_no_longer(server):
