@@ -244,6 +244,20 @@ static uint64_t waiting_lines(const struct log_file *file)
     return lines;
 }
 
+void access_log_rescue(const struct http_app *app)
+{
+    for (const struct log_file *file = app->access_logs->dirty; file; file = file->next_dirty) {
+        int error = file->sink->kind == SINK_SYSLOG; /* local time takes a lock */
+
+        for (const struct log_buffer *b = file->first; b && error == 0; b = b->next) {
+            size_t taken;
+
+            error = sink_write(file->sink, SEVERITY_INFO, b->data + b->written,
+                               b->used - b->written, &taken);
+        }
+    }
+}
+
 void access_log_end(struct http_app *app, int wait)
 {
     const struct timespec pause = { .tv_nsec = RETRY_FULL_MS * 1000000L };

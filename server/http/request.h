@@ -207,6 +207,8 @@ int access_log_wait(const struct http_app *app, int64_t now);
 void access_log_flush(struct http_app *app);
 /* Another file for the log with this key, which may be an error log, too; fd stays the caller's. */
 void access_log_replace(struct http_app *app, const char *key, int fd);
+/* A signal handler's: what waits is written once, nothing is said, no memory is touched. */
+void access_log_rescue(const struct http_app *app);
 /* The worker's end: tries for up to wait ms, then gives the rest up. */
 void access_log_end(struct http_app *app, int wait);
 

@@ -204,6 +204,12 @@ void control_check_drained(struct worker *w);
 /* Takes fd over, and answers the generation. */
 void worker_take_certs(struct worker *w, const struct ipc_certs *order, int fd);
 
+/* ---- crash.c ------------------------------------------------------------ */
+
+/* A worker that crashes writes the access log lines that it has gathered, then dies of its
+ * signal as it would have. */
+void crash_keep_lines(void);
+
 /* ---- worker.c ----------------------------------------------------------- */
 
 /* The end of the process, on whatever thread has the loop. */

@@ -171,6 +171,7 @@ int worker_run(const struct worker_start *start)
     if (start->child_init != NULL) {
         start->child_init(start->ctx);
     }
+    crash_keep_lines();
     say_ready(w);
     loop_run(w);
     handoff_first_thread_lost(&w->handoff);

@@ -8,12 +8,15 @@ import socket
 import threading
 import time
 
+import pytest
+
 from harness import numbered
 from harness.env import sized, until
+from harness.http import Broken
 from harness.modules import PROBE, PROBE_ROUTES
 from harness.numbered import Numbered, check_lines
 
-LIMIT = 4 << 20  # of every file that the server writes: a disk that is nearly full
+LIMIT = 64 << 20  # of every file that the server writes: a disk that is nearly full
 
 
 def limited(server, monkeypatch, config, **more):
@@ -29,16 +32,23 @@ def limited(server, monkeypatch, config, **more):
 
 
 def fill(s, room):
-    """The access log, up to room bytes below the limit, with whole lines."""
-    line = "filled\n"
-    with open(s.path("logs/access"), "w", encoding="utf-8") as file:
-        file.write("x" * ((LIMIT - room) % len(line) + len(line) - 1) + "\n")
-        file.write(line * ((LIMIT - room - file.tell()) // len(line)))
+    """The access log, up to room bytes below the limit: a hole and the end of a line."""
+    with open(s.path("logs/access"), "wb") as file:
+        file.seek(LIMIT - room - 1)
+        file.write(b"\n")
+    s.filled = LIMIT - room
 
 
 def lines_of(s):
-    return "".join(line + "\n" for line in s.read("logs/access").splitlines()
-                   if line.startswith("?")) if s.read("logs/access").endswith("\n") else "torn"
+    """What came behind the filling."""
+    with open(s.path("logs/access"), "rb") as file:
+        file.seek(s.filled)
+        return file.read().decode()
+
+
+def make_room(s):
+    s.filled = 0
+    os.truncate(s.path("logs/access"), 0)
 
 
 def test_a_full_disk_fails_no_request_and_its_loss_is_counted_and_said(server, monkeypatch):
@@ -60,7 +70,7 @@ def test_a_full_disk_fails_no_request_and_its_loss_is_counted_and_said(server, m
     before = lines_of(s)
     assert 60 < before.count("\n") < 90, "what fitted was written, in whole lines"
     assert os.path.getsize(s.path("logs/access")) <= LIMIT
-    os.truncate(s.path("logs/access"), 0)
+    make_room(s)
     until(lambda: s.log().count("INS02204") == s.log().count("INS02202"),
           "each worker that had trouble says that it is over")
     with Numbered(s.address, 200, first=count, connections=2) as load:
@@ -81,7 +91,7 @@ def test_what_fits_into_the_buffers_is_not_lost(server, monkeypatch):
         load.wait()
     until(lambda: "INS02202" in s.log(), "the trouble is said")
     before = lines_of(s)
-    os.truncate(s.path("logs/access"), 0)
+    make_room(s)
     until(lambda: (before + lines_of(s)).count("\n") == 3_000, "all lines have come")
     check_lines(before + lines_of(s), 3_000)
     assert s.status()["counters"]["log_lost"] == 0
@@ -219,6 +229,21 @@ def test_an_error_log_in_json(server):
     assert said["message"].startswith('one"two\n') and said["client"].startswith("127.0.0.1:")
     assert said["part"] == "probe" and said["level"] == "warn" and said["request_id"]
     assert all(re.fullmatch(r"INS0\d{4}", one["tag"]) for one in entries if "tag" in one)
+
+
+def test_a_worker_that_crashes_has_written_its_lines(server):
+    s = server(numbered.CONFIG + f"CustomLog logs/access {numbered.FORMAT}\n"
+               "Route GET /crash crash\nBufferedLogs On\nLogFlushInterval 1h\n",
+               {"numbered": numbered.MODULE, "probe": PROBE}, workers=1)
+    s.expect_reports = True
+    with Numbered(s.address, 500, connections=2) as load:
+        load.wait()
+    assert not s.read("logs/access"), "they wait"
+    with pytest.raises((Broken, OSError)):
+        s.get("/crash")
+    until(lambda: s.read("logs/access").count("\n") == 500, "they were written")
+    check_lines(s.read("logs/access"), 500)
+    until(lambda: re.search(r"was killed by SIG(SEGV|ABRT)", s.log()), "its death is what it was")
 
 
 def test_buffered_lines_wait_for_their_interval_and_no_longer(server):
