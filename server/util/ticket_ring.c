@@ -17,7 +17,7 @@
 void ticket_ring_get(const struct ticket_ring *ring, enum ticket_place place,
                      struct ticket_secret *out)
 {
-    uint64_t words[TICKET_WORDS], before;
+    uint64_t words[TICKET_WORDS] = { 0 }, before;
 
     do {
         before = atomic_load_explicit(&ring->sequence, memory_order_acquire);
