@@ -153,6 +153,8 @@ static void set_behaviour(SSL_CTX *ctx, const struct ssl_server_conf *conf)
     SSL_CTX_set_client_hello_cb(ctx, sni_client_hello, NULL);
     (void)SSL_CTX_set_tlsext_servername_callback(ctx, sni_acknowledge);
     (void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tickets_callback);
+    SSL_CTX_set_keylog_callback(ctx, traffic_key_log);
+    SSL_CTX_set_msg_callback(ctx, traffic_message);
 }
 
 /* A ticket is good only where everything is asked of its client that is asked here. */

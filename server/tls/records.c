@@ -104,11 +104,27 @@ size_t records_take(struct records *r, void *buf, size_t size)
         return 0;
     }
     memcpy(buf, r->data + r->pos, len);
+    records_skip(r, len);
+    return len;
+}
+
+unsigned char *records_first(struct records *r, size_t *len)
+{
+    unsigned have = r->whole - r->pos;
+
+    if (have < RECORD_HEADER) {
+        return NULL;
+    }
+    *len = record_length(r->data + r->pos);
+    return *len > 0 && *len <= have ? r->data + r->pos : NULL;
+}
+
+void records_skip(struct records *r, size_t len)
+{
     r->pos += (unsigned)len;
     if (r->pos == r->len) {
         records_free(r);
     }
-    return len;
 }
 
 void records_settle(struct records *r)

@@ -100,6 +100,22 @@ bool tls_server_compatible(const ins_server *a, const ins_server *b);
 /* For %{...}x, SSL_* variables: "TLSv1.3", "TLS_AES_256_GCM_SHA384", client DN ... in pool; NULL
  * unknown. */
 const char *tls_variable(struct tls_conn *t, const char *name, apr_pool_t *pool);
+/* A TLS 1.3 connection at rest can go on in another process: with its secrets and sequences, with
+ * what came of a record that is not whole, and with what is known of its client. */
+
+/* Is it one of those that can move whenever they are at rest? */
+bool tls_can_move(const struct tls_conn *t);
+/* The bytes that tls_freeze() writes; 0 where something is half done just now. */
+size_t tls_frozen_size(const struct tls_conn *t);
+/* The connection itself stays as it is, and can go on here if nobody takes it. The bytes are
+ * secret: wipe them (tls_wipe()). */
+void tls_freeze(const struct tls_conn *t, void *frozen);
+/* From another process's bytes. NULL where they are not sound, or the connection would not have
+ * come about here: its server is gone, asks something else of its clients, or speaks neither TLS
+ * 1.3 nor its cipher suite any more. */
+struct tls_conn *tls_thaw(const struct host_table *hosts, const void *frozen, size_t len);
+void tls_wipe(void *secret, size_t len);
+
 /* Last failure's words, for the log: static. */
 const char *tls_error(const struct tls_conn *t);
 

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "tls/record13.h"
 #include "tls/tls.h"
 #include "util/bundle.h"
 
@@ -214,6 +215,10 @@ struct records {
 bool records_add(struct records *r, const void *raw, size_t len);
 /* For OpenSSL: up to size bytes; 0 when no whole record is left. */
 size_t records_take(struct records *r, void *buf, size_t size);
+/* The first whole record, where it lies, and its length; NULL when none is left. */
+unsigned char *records_first(struct records *r, size_t *len);
+/* Done with so many bytes from the front. */
+void records_skip(struct records *r, size_t len);
 /* All whole records are taken: keep what is left in a buffer of its size. */
 void records_settle(struct records *r);
 void records_free(struct records *r);
@@ -226,18 +231,95 @@ struct tls_out {
     size_t pos, len, cap;
 };
 
+/* What is known of a connection beside its bytes, for variables and for a move. Strings and
+ * bytes are the connection's. */
+struct tls_facts {
+    const char *protocol, *cipher; /* NULL: none yet */
+    int bits, all_bits;            /* of the cipher: used, and what it could */
+    const char *sni;               /* NULL: none was sent */
+    const unsigned char *session_id;
+    unsigned session_id_len;
+    bool resumed, secure_renegotiation;
+    bool forgives;      /* an unknown CA: SSLVerifyClient optional_no_ca */
+    long verify_result; /* X509_V_... */
+};
+
+/* Who does the work: an OpenSSL session (session.c), or a session that began in another process
+ * (taken.c). Contracts are those of the functions in tls.h. */
+struct tls_back {
+    int (*read)(struct tls_conn *t, void *buf, size_t size);
+    enum tls_result (*write)(struct tls_conn *t, const void *data, size_t len);
+    void (*shutdown)(struct tls_conn *t);
+    bool (*established)(const struct tls_conn *t);
+    bool (*resumed)(const struct tls_conn *t);
+    void (*facts)(const struct tls_conn *t, struct tls_facts *facts);
+    /* The client's certificate or ours; the caller's to free. NULL none. */
+    X509 *(*certificate)(const struct tls_conn *t, bool client);
+    /* For a move (moving.c): NULL where the session is none of TLS 1.3. limit: bytes in a record,
+     * as negotiated. */
+    const struct tls13_suite *(*suite)(const struct tls_conn *t, unsigned *limit);
+    /* Nothing is half done: no handshake, no message, no answer owed. */
+    bool (*at_rest)(const struct tls_conn *t);
+    /* What was asked of the client. */
+    void (*demands)(const struct tls_conn *t, unsigned char digest[TLS_DIGEST]);
+    void (*close)(struct tls_conn *t);
+};
+
+enum tls_direction { TLS_RECEIVES, TLS_SENDS, TLS_DIRECTIONS };
+
 struct tls_conn {
-    SSL *ssl;
+    const struct tls_back *back;
+    SSL *ssl;            /* of session.c */
+    struct taken *taken; /* of taken.c */
     const struct host_table *hosts;
     ins_server *server;
     struct records in;
     struct tls_out out;
     const char *error;
+    /* TLS 1.3: the secrets in use and how many records each has seen */
+    struct tls13_keys traffic[TLS_DIRECTIONS];
+    bool split_message; /* the latest handshake message has not come whole yet */
     bool began, plain_http, failed, closing;
     bool told; /* by tls_handshake_news() */
 };
 
 bool out_reserve(struct tls_out *out, size_t more);
 BIO_METHOD *bio_method_create(void);
+/* Notes the failure's words (static) and wants no more: TLS_FAILED. */
+int tls_fail(struct tls_conn *t, const char *words);
+
+/* ---- Session by OpenSSL (session.c), watched for a later move (traffic.c) ---- */
+
+extern const struct tls_back session_back;
+
+/* False when out of memory. */
+bool session_start(struct tls_app *app, struct tls_conn *t, SSL_CTX *ctx);
+void traffic_key_log(const SSL *ssl, const char *line);
+void traffic_message(int sent, int version, int type, const void *buf, size_t len, SSL *ssl,
+                     void *unused);
+
+/* ---- Session that began elsewhere (taken.c) ------------------------------ */
+
+extern const struct tls_back taken_back;
+
+struct taken_parts {
+    const struct tls13_suite *suite;
+    const struct tls_context *context;
+    unsigned limit;
+    bool resumed, secure_renegotiation;
+    long verify_result;
+    const unsigned char *demands;                      /* TLS_DIGEST of them */
+    const char *sni;                                   /* sni_len 0: none; as all here, copied */
+    const unsigned char *session_id, *client, *server; /* certificates in DER */
+    size_t sni_len, session_id_len, client_len, server_len;
+};
+
+/* t->traffic has the secrets and sequences. False: out of memory. */
+bool taken_start(struct tls_conn *t, const struct taken_parts *parts);
+
+/* ---- Moving (moving.c) ---- */
+
+/* A digest of what a context asks of a client and whom it believes; all 0 where nothing. */
+void tls_demands(SSL_CTX *ctx, unsigned char digest[TLS_DIGEST]);
 
 #endif

@@ -150,70 +150,65 @@ static const char *certificate_variable(X509 *c, const char *name, apr_pool_t *p
     return strcmp(name, "CERT") == 0 ? pem_text(c, pool) : NULL;
 }
 
-static const char *verify_result(struct tls_conn *t, apr_pool_t *pool)
+static const char *verify_result(struct tls_conn *t, const struct tls_facts *facts,
+                                 apr_pool_t *pool)
 {
-    long result = SSL_get_verify_result(t->ssl);
+    X509 *client = t->back->certificate(t, true);
 
-    if (!SSL_get0_peer_certificate(t->ssl)) {
+    X509_free(client);
+    if (!client) {
         return "NONE";
     }
-    if (result == X509_V_OK) {
+    if (facts->verify_result == X509_V_OK) {
         return "SUCCESS";
     }
-    if (tls_context_of(SSL_get_SSL_CTX(t->ssl))->verify == VERIFY_OPTIONAL_NO_CA) {
+    if (facts->forgives) {
         return "GENEROUS";
     }
-    return apr_pstrcat(pool, "FAILED:", X509_verify_cert_error_string(result), NULL);
+    return apr_pstrcat(pool, "FAILED:", X509_verify_cert_error_string(facts->verify_result), NULL);
 }
 
-static const char *session_id(struct tls_conn *t, apr_pool_t *pool)
+static const char *session_id(const struct tls_facts *facts, apr_pool_t *pool)
 {
-    const SSL_SESSION *session = SSL_get_session(t->ssl);
-    unsigned len = 0;
-    const unsigned char *id = session ? SSL_SESSION_get_id(session, &len) : NULL;
-
-    return id && len > 0 ? apr_pescape_hex(pool, id, len, 0) : NULL;
-}
-
-static const char *key_bits(struct tls_conn *t, bool algorithm, apr_pool_t *pool)
-{
-    int all = 0;
-    int used = SSL_get_cipher_bits(t->ssl, &all);
-
-    return apr_psprintf(pool, "%d", algorithm ? all : used);
+    return facts->session_id_len > 0
+               ? apr_pescape_hex(pool, facts->session_id, facts->session_id_len, 0)
+               : NULL;
 }
 
 static const char *connection_variable(struct tls_conn *t, const char *name, apr_pool_t *pool)
 {
+    struct tls_facts facts;
+
+    t->back->facts(t, &facts);
     if (strcmp(name, "PROTOCOL") == 0) {
-        return SSL_get_version(t->ssl);
+        return facts.protocol;
     }
     if (strcmp(name, "CIPHER") == 0) {
-        return SSL_get_cipher_name(t->ssl);
+        return facts.cipher;
     }
     if (strcmp(name, "CIPHER_EXPORT") == 0) {
         return "false";
     }
     if (strcmp(name, "CIPHER_USEKEYSIZE") == 0 || strcmp(name, "CIPHER_ALGKEYSIZE") == 0) {
-        return key_bits(t, name[7] == 'A', pool);
+        return apr_psprintf(pool, "%d", name[7] == 'A' ? facts.all_bits : facts.bits);
     }
     if (strcmp(name, "SESSION_ID") == 0) {
-        return session_id(t, pool);
+        return session_id(&facts, pool);
     }
     if (strcmp(name, "SESSION_RESUMED") == 0) {
-        return SSL_session_reused(t->ssl) ? "Resumed" : "Initial";
+        return facts.resumed ? "Resumed" : "Initial";
     }
     if (strcmp(name, "SECURE_RENEG") == 0) {
-        return SSL_get_secure_renegotiation_support(t->ssl) ? "true" : "false";
+        return facts.secure_renegotiation ? "true" : "false";
     }
     if (strcmp(name, "COMPRESS_METHOD") == 0) {
         return "NULL";
     }
     if (strcmp(name, "TLS_SNI") == 0) {
-        return apr_pstrdup(pool, SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
+        return apr_pstrdup(pool, facts.sni);
     }
     if (strcmp(name, "CLIENT_VERIFY") == 0) {
-        return verify_result(t, pool);
+        return verify_result(t, &facts, pool);
     }
     return strcmp(name, "VERSION_LIBRARY") == 0 ? OPENSSL_VERSION_TEXT : NULL;
 }
@@ -232,9 +227,9 @@ const char *tls_variable(struct tls_conn *t, const char *name, apr_pool_t *pool)
     name += 4;
     value = connection_variable(t, name, pool);
     if (!value && (strncmp(name, "CLIENT_", 7) == 0 || strncmp(name, "SERVER_", 7) == 0)) {
-        certificate =
-            *name == 'C' ? SSL_get0_peer_certificate(t->ssl) : SSL_get_certificate(t->ssl);
+        certificate = t->back->certificate(t, *name == 'C');
         value = certificate ? certificate_variable(certificate, name + 7, pool) : NULL;
+        X509_free(certificate);
     }
     ERR_clear_error();
     return value;

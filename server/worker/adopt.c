@@ -24,16 +24,9 @@ static int find_listener(const struct worker *w, uint64_t id)
     return -1;
 }
 
-static bool acceptable(const struct worker *w, const struct record *r)
-{
-    return r->version == RECORD_VERSION && r->size == RECORD_SIZE && (r->sequence & 1) == 0 &&
-           r->protocol == RECORD_HTTP1 && r->peer_len <= sizeof(r->peer) &&
-           r->unread + IN_SLACK < IN_BYTES + OFFER_UNREAD_MAX && w->slab.living < w->slab.capacity;
-}
-
 /* The head's bytes continue in our buffer as if we had read them. */
 static bool restore_unread(struct worker *w, struct conn *c, const struct record *r,
-                           const char *unread)
+                           const unsigned char *unread)
 {
     struct work *work = conn_work(w, c);
 
@@ -48,27 +41,53 @@ static bool restore_unread(struct worker *w, struct conn *c, const struct record
     return work->request != NULL;
 }
 
-static bool adopt(struct worker *w, const struct record *r, const char *unread, int fd)
+/* Its listener must speak what the connection speaks, and its server be there as before. */
+static bool restore_tls(struct worker *w, struct conn *c, const struct offered *one)
 {
-    int listener = find_listener(w, r->listener_id);
-    struct conn *c;
-    struct record *own;
+    struct tls_conn *tls;
 
-    if (listener < 0 || !acceptable(w, r)) {
+    if ((one->record.tls > 0) != conn_wants_tls(w, c)) {
         return false;
     }
-    c = conn_open(w, fd, (unsigned)listener, r->peer_len > 0 ? &r->peer.any : NULL, r->peer_len);
-    if (c == NULL) {
+    if (one->record.tls == 0) {
+        return true;
+    }
+    tls = tls_thaw(c->hosts, one->tls, one->record.tls);
+    if (tls == NULL) {
         return false;
     }
-    own = conn_record(&w->slab, c);
+    conn_give_tls(w, c, tls);
+    return true;
+}
+
+static void restore_record(struct worker *w, struct conn *c, const struct record *r)
+{
+    struct record *own = conn_record(&w->slab, c);
+
     record_change(own);
     own->id = r->id;
     own->keepalives = r->keepalives;
     own->idle_since = r->idle_since;
     own->idle_allowed = r->idle_allowed;
     record_settle(own);
-    if (c->tls != NULL || (r->unread > 0 && !restore_unread(w, c, r, unread))) {
+}
+
+static bool adopt(struct worker *w, const struct offered *one, int fd)
+{
+    const struct record *r = &one->record;
+    int listener = find_listener(w, r->listener_id);
+    struct conn *c;
+
+    if (listener < 0 || !offer_readable(r) || w->slab.living >= w->slab.capacity) {
+        return false;
+    }
+    c = conn_open_plain(w, fd, (unsigned)listener, r->peer_len > 0 ? &r->peer.any : NULL,
+                        r->peer_len);
+    if (c == NULL) {
+        return false;
+    }
+    restore_record(w, c, r);
+    if (!restore_tls(w, c, one) || (r->unread > 0 && !restore_unread(w, c, r, one->unread))) {
         c->fd = -1; /* still the sender's */
         conn_close(w, c);
         return false;
@@ -78,58 +97,31 @@ static bool adopt(struct worker *w, const struct record *r, const char *unread, 
     return true;
 }
 
-/* False where lengths do not add up. */
-static bool check_lengths(const struct ipc_message *m, const struct offer_header *h)
+static uint64_t adopt_all(struct worker *w, const struct ipc_message *m, struct offer_walk *walk)
 {
-    size_t records = (size_t)h->count * sizeof(struct record);
-    uint64_t unread = 0;
-
-    if (h->record_size != sizeof(struct record) || h->count > OFFER_MAX ||
-        h->count != (uint32_t)m->fd_count || m->header.length < sizeof(*h) + records) {
-        return false;
-    }
-    for (uint32_t i = 0; i < h->count; i++) {
-        struct record r;
-
-        memcpy(&r, m->payload + sizeof(*h) + i * sizeof(r), sizeof(r));
-        unread += r.unread;
-    }
-    return m->header.length == sizeof(*h) + records + unread;
-}
-
-static uint64_t adopt_all(struct worker *w, const struct ipc_message *m,
-                          const struct offer_header *h)
-{
-    const char *records = (const char *)m->payload + sizeof(*h);
-    const char *unread = records + h->count * sizeof(struct record);
+    struct offered one;
     uint64_t taken = 0;
 
-    for (uint32_t i = 0; i < h->count; i++) {
-        struct record r;
-
-        memcpy(&r, records + i * sizeof(r), sizeof(r));
-        if (adopt(w, &r, unread, m->fds[i])) {
+    for (uint32_t i = 0; offer_next(walk, &one); i++) {
+        if (adopt(w, &one, m->fds[i])) {
             taken |= (uint64_t)1 << i;
             SB_COUNT(w->slot, adopted, 1);
         }
-        unread += r.unread;
     }
     return taken;
 }
 
-void adopt_offer(struct worker *w, int answer_to, const struct ipc_message *m, bool complete)
+void adopt_offer(struct worker *w, int answer_to, struct ipc_message *m, bool complete)
 {
-    struct offer_header h = { 0 };
+    struct offer_walk walk;
     struct offer_answer answer = { 0 };
     apr_status_t rv;
 
-    if (m->header.length >= sizeof(h)) {
-        memcpy(&h, m->payload, sizeof(h));
+    if (offer_check(&walk, m->payload, m->header.length, m->fd_count) && complete) {
+        answer.taken = adopt_all(w, m, &walk);
     }
-    answer.number = h.number;
-    if (complete && check_lengths(m, &h)) {
-        answer.taken = adopt_all(w, m, &h);
-    }
+    answer.number = walk.header.number;
+    tls_wipe(m->payload, m->header.length); /* it may have held secrets */
     for (int i = 0; i < m->fd_count; i++) {
         if ((answer.taken >> i & 1) == 0) {
             (void)close(m->fds[i]);

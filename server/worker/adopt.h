@@ -9,7 +9,7 @@
 
 /* Adopts what it can of an offer and answers it. complete is false where
  * descriptors were lost on the way: then nothing is adopted. All descriptors
- * of the message are taken care of. */
-void adopt_offer(struct worker *w, int answer_to, const struct ipc_message *m, bool complete);
+ * of the message are taken care of, secrets in it wiped. */
+void adopt_offer(struct worker *w, int answer_to, struct ipc_message *m, bool complete);
 
 #endif

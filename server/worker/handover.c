@@ -27,12 +27,12 @@ struct offer {
 struct offer_buffer {
     struct offer_header header;
     struct record records[OFFER_MAX];
-    char unread[OFFER_UNREAD_MAX];
+    char strings[OFFER_STRINGS_MAX];
 };
 
 bool handover_possible(const struct worker *w, const struct conn *c)
 {
-    return w->hand_over && c->tls == NULL && !c->refused;
+    return w->hand_over && (c->tls == NULL || tls_can_move(c->tls)) && !c->refused;
 }
 
 bool handover_pending(const struct worker *w)
@@ -45,30 +45,53 @@ bool handover_pending(const struct worker *w)
     return false;
 }
 
-/* Plain, nothing owed in either direction but a head that nobody has answered. */
-static bool can_offer(const struct worker *w, const struct conn *c)
+static size_t unread_bytes(const struct conn *c)
 {
-    return c->state == CONN_HEAD && !c->queued && handover_possible(w, c) &&
-           !transport_output_pending(c) &&
-           (c->work == NULL || c->work->in_end - c->work->in_start <= OFFER_UNREAD_MAX);
+    return c->work != NULL ? c->work->in_end - c->work->in_start : 0;
+}
+
+/* What rides along behind the record. */
+static size_t string_bytes(const struct conn *c, size_t tls)
+{
+    return unread_bytes(c) + tls;
+}
+
+/* Nothing owed in either direction but a head that nobody has answered; under TLS nothing half
+ * done either. *tls: the bytes of its session. */
+static bool can_offer(const struct worker *w, const struct conn *c, size_t *tls)
+{
+    *tls = 0;
+    if (c->state != CONN_HEAD || c->queued || !handover_possible(w, c) ||
+        transport_output_pending(c)) {
+        return false;
+    }
+    if (c->tls != NULL) {
+        *tls = tls_frozen_size(c->tls);
+        if (*tls == 0) {
+            return false;
+        }
+    }
+    return string_bytes(c, *tls) <= OFFER_STRINGS_MAX;
 }
 
 void handover_park(struct worker *w, struct conn *c)
 {
-    if (!c->parked && can_offer(w, c) && w->parked_count < w->slab.capacity) {
+    size_t tls;
+
+    if (!c->parked && can_offer(w, c, &tls) && w->parked_count < w->slab.capacity) {
         c->parked = true;
         w->parked[w->parked_count++] = conn_tag(&w->slab, c);
     }
 }
 
-static struct conn *next_parked(struct worker *w)
+static struct conn *next_parked(struct worker *w, size_t *tls)
 {
     while (w->parked_count > 0) {
         struct conn *c = conn_from_tag(&w->slab, w->parked[--w->parked_count]);
 
         if (c != NULL) {
             c->parked = false;
-            if (can_offer(w, c)) {
+            if (can_offer(w, c, tls)) {
                 return c;
             }
         }
@@ -78,23 +101,23 @@ static struct conn *next_parked(struct worker *w)
 
 /* ---- Offering ----------------------------------------------------------- */
 
-static size_t unread_bytes(const struct conn *c)
-{
-    return c->work != NULL ? c->work->in_end - c->work->in_start : 0;
-}
-
-static void write_record(struct worker *w, struct conn *c, struct record *into, char *unread)
+static void write_record(struct worker *w, struct conn *c, size_t tls, struct record *into,
+                         char *strings)
 {
     struct record *r = conn_record(&w->slab, c);
     size_t len = unread_bytes(c);
 
     record_change(r);
     r->unread = (uint32_t)len;
+    r->tls = (uint32_t)tls;
     r->head_since = len > 0 ? c->work->since : 0;
     record_settle(r);
     *into = *r;
     if (len > 0) {
-        memcpy(unread, c->work->in + c->work->in_start, len);
+        memcpy(strings, c->work->in + c->work->in_start, len);
+    }
+    if (tls > 0) {
+        tls_freeze(c->tls, strings + len);
     }
 }
 
@@ -119,26 +142,37 @@ static void put_back(struct worker *w, struct conn *c)
 /* Fills a message with what is parked; the length of its payload. */
 static size_t gather(struct worker *w, struct offer_buffer *buf, struct offer *offer, int *fds)
 {
-    size_t unread = 0, records;
+    size_t used = 0, records, tls;
     struct conn *c;
 
-    while (offer->count < OFFER_MAX && (c = next_parked(w)) != NULL) {
-        size_t len = unread_bytes(c);
+    while (offer->count < OFFER_MAX && (c = next_parked(w, &tls)) != NULL) {
+        size_t len = string_bytes(c, tls);
 
-        if (unread + len > OFFER_UNREAD_MAX) {
+        if (used + len > OFFER_STRINGS_MAX) {
             handover_park(w, c);
             break;
         }
-        write_record(w, c, &buf->records[offer->count], buf->unread + unread);
+        write_record(w, c, tls, &buf->records[offer->count], buf->strings + used);
         take_out(w, c);
         fds[offer->count] = c->fd;
         offer->conns[offer->count++] = c;
-        unread += len;
+        used += len;
     }
     records = offer->count * sizeof(struct record);
     buf->header = (struct offer_header){ offer->number, offer->count, sizeof(struct record) };
-    memmove((char *)buf->records + records, buf->unread, unread);
-    return sizeof(buf->header) + records + unread;
+    memmove((char *)buf->records + records, buf->strings, used);
+    return sizeof(buf->header) + records + used;
+}
+
+/* Secrets of TLS sessions must not stay behind in memory that is written over some day. */
+static void wipe_secrets(struct offer_buffer *buf, const struct offer *offer)
+{
+    for (unsigned i = 0; i < offer->count; i++) {
+        if (offer->conns[i]->tls != NULL) {
+            tls_wipe(buf, sizeof(*buf));
+            return;
+        }
+    }
 }
 
 static void forget_offer(struct peer *p, unsigned index)
@@ -185,6 +219,7 @@ static void offer_some(struct worker *w, struct peer *p)
     }
     p->offers[p->offer_count++] = offer;
     rv = ipc_send(p->fd, w->start.generation, IPC_CONN_OFFER, &buf, len, fds, (int)offer->count);
+    wipe_secrets(&buf, offer);
     if (rv == APR_SUCCESS) {
         for (unsigned i = 0; i < offer->count; i++) {
             offer->conns[i]->shared = true;

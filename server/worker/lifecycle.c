@@ -74,7 +74,7 @@ static struct record *fill_record(struct worker *w, struct conn *c, const struct
     r->idle_since = w->now;
     r->idle_allowed = 0;
     r->head_since = 0;
-    r->unread = 0;
+    r->unread = r->tls = 0;
     r->peer_len = set_address(&r->peer, peer, peer_len);
     r->local_len = set_local(&r->local, l, c->fd);
     record_settle(r);
@@ -99,23 +99,34 @@ struct conn *conn_open_plain(struct worker *w, int fd, unsigned listener,
     return c;
 }
 
+bool conn_wants_tls(const struct worker *w, const struct conn *c)
+{
+    return w->tls != NULL &&
+           tls_wanted(w->tls, c->hosts, w->start.listeners->list[c->listener].https);
+}
+
+void conn_give_tls(struct worker *w, struct conn *c, struct tls_conn *tls)
+{
+    c->tls = tls;
+    c->counts_tls = true;
+    w->tls_living++;
+}
+
 struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
                        socklen_t peer_len)
 {
     struct conn *c = conn_open_plain(w, fd, listener, peer, peer_len);
+    struct tls_conn *tls;
 
-    if (c == NULL) {
+    if (c == NULL || !conn_wants_tls(w, c)) {
+        return c;
+    }
+    tls = tls_open(w->tls, c->hosts);
+    if (tls == NULL) {
+        conn_give(&w->slab, c);
         return NULL;
     }
-    if (w->tls != NULL && tls_wanted(w->tls, c->hosts, w->start.listeners->list[listener].https)) {
-        c->tls = tls_open(w->tls, c->hosts);
-        if (c->tls == NULL) {
-            conn_give(&w->slab, c);
-            return NULL;
-        }
-        c->counts_tls = true;
-        w->tls_living++;
-    }
+    conn_give_tls(w, c, tls);
     return c;
 }
 

@@ -12,7 +12,8 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-enum { RECORD_VERSION = 1, RECORD_SIZE = 256 };
+/* 2: tls, which an older record has as 0. The version before is read too. */
+enum { RECORD_VERSION = 2, RECORD_SIZE = 256 };
 
 enum record_protocol { RECORD_HTTP1 = 1 };
 
@@ -37,7 +38,8 @@ struct record {
     uint16_t peer_len;    /* 0 on a unix socket */
     uint16_t local_len;
     union record_address peer, local;
-    uint8_t room[RECORD_SIZE - 120];
+    uint32_t tls; /* bytes behind the unread ones: the TLS session (tls_freeze()); 0: plain */
+    uint8_t room[RECORD_SIZE - 124];
 };
 
 static_assert(sizeof(struct record) == RECORD_SIZE, "a record fills its slot");

@@ -163,6 +163,10 @@ struct conn *conn_open_plain(struct worker *w, int fd, unsigned listener,
 /* The same, with TLS where the listener speaks it. */
 struct conn *conn_open(struct worker *w, int fd, unsigned listener, const struct sockaddr *peer,
                        socklen_t peer_len);
+/* Does its listener, or the default server behind it, speak TLS? */
+bool conn_wants_tls(const struct worker *w, const struct conn *c);
+/* Makes c one that speaks TLS; it owns tls from now on. */
+void conn_give_tls(struct worker *w, struct conn *c, struct tls_conn *tls);
 void conn_close(struct worker *w, struct conn *c);
 /* Into epoll, once. False: closed. */
 bool conn_register(struct worker *w, struct conn *c);

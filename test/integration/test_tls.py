@@ -2,7 +2,6 @@
 """TLS by real clients: openssl s_client, curl, GnuTLS where it is installed, and Python's ssl."""
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -94,7 +93,6 @@ def test_curl(secure, authority):
     assert "server=a.example" in done.stdout and "secure=1" in done.stdout
 
 
-@pytest.mark.skipif(not shutil.which("gnutls-cli"), reason="gnutls-cli is not installed")
 @pytest.mark.parametrize("priority", ["NORMAL:-VERS-ALL:+VERS-TLS1.2",
                                       "NORMAL:-VERS-ALL:+VERS-TLS1.3"])
 def test_gnutls(secure, authority, priority):
