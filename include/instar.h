@@ -48,6 +48,7 @@ typedef struct ins_connection ins_connection;
 typedef struct ins_server ins_server;
 typedef struct ins_module ins_module;
 typedef struct ins_cmd ins_cmd;
+struct ins_socket; /* <instar/websocket.h> */
 
 /* One TCP, TLS or unix connection, as its current request sees it. Strings
  * live as long as that request. */
@@ -263,9 +264,10 @@ struct ins_module {
     const char *source_file;
     const char *name; /* "hello_module", given at load */
 
-    const ins_handler *handlers;     /* ended by { 0 } */
-    const ins_directive *directives; /* ended by { 0 } */
-    const ins_hook *hooks;           /* ended by { 0 } */
+    const ins_handler *handlers;      /* ended by { 0 } */
+    const ins_directive *directives;  /* ended by { 0 } */
+    const ins_hook *hooks;            /* ended by { 0 } */
+    const struct ins_socket *sockets; /* <instar/websocket.h>; ended by { 0 } */
 
     void *(*create_server)(apr_pool_t *pool, ins_server *s);
     void *(*merge_server)(apr_pool_t *pool, void *base, void *over);

@@ -13,7 +13,7 @@
 #include "util/diag.h"
 
 /* The core's own parts are modules too, without a file: core_module (http),
- * ssl_module (tls). They come first in the list. */
+ * ssl_module (tls), websocket_module. They come first in the list. */
 struct app {
     apr_pool_t *pool;
     const struct launch *launch;

@@ -15,6 +15,7 @@
 #include "generation/containers.h"
 #include "http/http_conf.h"
 #include "tls/tls.h"
+#include "websocket/settings.h"
 
 const ins_directive container_directives[] = {
     { .name = "<VirtualHost",
@@ -228,6 +229,9 @@ void apply_core(struct loading *l)
     core_module.name = "core_module";
     ssl_module.index = SSL_INDEX;
     ssl_module.name = "ssl_module";
+    l->app->modules[WEBSOCKET_INDEX] = &websocket_module;
+    websocket_module.index = WEBSOCKET_INDEX;
+    websocket_module.name = "websocket_module";
     at.server = create_server(l, NULL);
     l->app->servers = l->last_server = at.server;
     configs_create_main(l, CORE_INDEX, FIRST_LOADED);

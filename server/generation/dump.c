@@ -14,6 +14,7 @@
 #include "http/http_app.h"
 #include "http/http_conf.h"
 #include "tls/tls.h"
+#include "websocket/settings.h"
 
 static void dump_hosts(const struct app *app)
 {
@@ -62,6 +63,7 @@ static void own_tables(void (*print)(const ins_directive *table, const char *tit
     print(container_directives, "Containers");
     print(core_module.directives, "HTTP");
     print(ssl_module.directives, "TLS");
+    print(websocket_module.directives, "WebSockets");
 }
 
 static void dump_page(const struct app *app)

@@ -14,7 +14,7 @@
 #include "scoreboard/scoreboard.h"
 
 /* The core's own modules come first: these indices. */
-enum { CORE_INDEX, SSL_INDEX, FIRST_LOADED };
+enum { CORE_INDEX, SSL_INDEX, WEBSOCKET_INDEX, FIRST_LOADED };
 
 /* A <Location> or <LocationMatch>. */
 struct section {

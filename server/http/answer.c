@@ -67,7 +67,7 @@ static void settle(struct request *q)
     else if (result >= STATUS_FIRST && !q->head_sent) {
         q->pub.status = result;
     }
-    if (!is_status(q->pub.status) && !q->head_sent) {
+    if (!is_status(q->pub.status) && !q->upgraded && !q->head_sent) {
         answer_error(q, strange_result(q, q->pub.status));
     }
 }

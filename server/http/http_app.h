@@ -99,6 +99,9 @@ ins_server *http_find_server(const struct host_table *hosts, const char *name, s
  * with '/'. Loop's thread alone. pool: the request's. */
 void **http_locate(struct http_app *app, ins_server *s, const char *path, apr_pool_t *pool);
 
+/* Does http_locate() remember what it finds now, so that it stays when the request is over? */
+bool http_locations_last(const struct http_app *app);
+
 /* ---- Routes ------------------------------------------------------------ */
 
 enum { ROUTE_PARAMS_MAX = 16 };
@@ -110,8 +113,9 @@ struct route_param {
 
 /* One Route line. */
 struct route {
-    const char *method, *pattern; /* as written: "GET|POST", "/users/{id}" */
-    ins_handler_fn handle;
+    const char *method, *pattern;    /* as written: "GET|POST", "/users/{id}" */
+    ins_handler_fn handle;           /* NULL for a WebSocket's: */
+    const struct ins_socket *socket; /* its endpoint */
     const ins_module *module;
     const char *handler_name;     /* without its module */
     const struct conf_node *node; /* may be NULL */
@@ -125,7 +129,11 @@ struct route_match {
     struct route_param params[ROUTE_PARAMS_MAX];
     const char *allow; /* "GET, HEAD, OPTIONS" where only the method is wrong (405, or 200 to
                           OPTIONS); NULL: no pattern matches (404) */
+    bool upgrade;      /* and a WebSocket would be there (426 to GET) */
 };
+
+/* The method by which WebSockets are found. */
+#define HTTP_ROUTE_WS "WS"
 
 /* path is the normalised one and must live as long as the match: a segment is
  * matched decoded, an encoded slash never splits one (404 already). match is

@@ -44,7 +44,7 @@ static void choose_server(struct request *q, ins_server *s)
 
 /* What is known whatever came, so that a refusal can be answered and logged. */
 static void open_request(struct request *q, const struct request_source *source,
-                         const struct request_io *io, void *owner)
+                         const struct request_io *io, void *owner, const char *id)
 {
     ins_request *r = &q->pub;
 
@@ -53,7 +53,7 @@ static void open_request(struct request *q, const struct request_source *source,
     q->owner = owner;
     r->status = 200;
     r->request_time = source->received;
-    r->log_id = request_id_make(q->id);
+    r->log_id = id ? id : request_id_make(q->id);
     r->method = r->unparsed_uri = r->uri = r->the_request = "";
     r->protocol = "HTTP/1.1";
     r->proto_num = 1001;
@@ -142,6 +142,46 @@ static int find_server(struct request *q, const struct request_source *source)
     return INS_OK;
 }
 
+/* Does it ask for a WebSocket? The handshake is checked later, and answered in words. */
+static bool wants_socket(const struct request *q)
+{
+    const char *list;
+
+    if (!q->head.upgrade || strcmp(q->pub.method, "GET") != 0) {
+        return false;
+    }
+    list = apr_table_get(q->pub.headers_in, "Upgrade");
+    while (list && *list) {
+        size_t len;
+
+        list += strspn(list, ", \t");
+        len = strcspn(list, ", \t");
+        if (http_same_word(list, len, "websocket")) {
+            return true;
+        }
+        list += len;
+    }
+    return false;
+}
+
+static void look_up_route(struct request *q)
+{
+    ins_request *r = &q->pub;
+    /* WS stands in Route lines and is no method that a client may send */
+    const char *method = strcmp(r->method, HTTP_ROUTE_WS) == 0 ? "" : r->method;
+
+    q->match.route = NULL;
+    if (wants_socket(q)) {
+        http_route(q->app, r->server, HTTP_ROUTE_WS, r->uri, &q->match, r->pool);
+    }
+    if (q->match.route == NULL) {
+        http_route(q->app, r->server, method, r->uri, &q->match, r->pool);
+    }
+    if (q->match.route) {
+        r->handler = q->match.route->handler_name;
+    }
+}
+
 /* CONNECT is for proxies; a target of * has no path to look up. */
 static int find_route(struct request *q)
 {
@@ -156,11 +196,19 @@ static int find_route(struct request *q)
         return INS_OK;
     }
     r->per_dir_config = http_locate(q->app, r->server, r->uri, r->pool);
-    http_route(q->app, r->server, r->method, r->uri, &q->match, r->pool);
-    if (q->match.route) {
-        r->handler = q->match.route->handler_name;
-    }
+    look_up_route(q);
     return INS_OK;
+}
+
+static void take_place(struct request *q, const struct request_place *place)
+{
+    q->pub.per_dir_config = place->per_dir_config;
+    q->pub.handler = place->route->handler_name;
+    q->match.route = place->route;
+    q->match.param_count = place->param_count;
+    for (int n = 0; n < place->param_count; n++) {
+        q->match.params[n] = place->params[n];
+    }
 }
 
 static int refused_head(struct request *q)
@@ -177,12 +225,12 @@ static int refused_head(struct request *q)
     return q->head.status;
 }
 
-int request_begin(struct request *q, const struct request_source *source,
-                  const struct request_io *io, void *owner)
+int request_begin_at(struct request *q, const struct request_source *source,
+                     const struct request_io *io, void *owner, const struct request_place *place)
 {
     int status;
 
-    open_request(q, source, io, owner);
+    open_request(q, source, io, owner, place ? place->id : NULL);
     if (q->head.status) {
         choose_server(q, http_find_server(source->hosts, NULL, 0));
         request_id_tell(q);
@@ -195,10 +243,19 @@ int request_begin(struct request *q, const struct request_source *source,
     if (status == INS_OK) {
         status = request_read_target(q);
     }
-    if (status == INS_OK) {
+    if (status == INS_OK && place) {
+        take_place(q, place);
+    }
+    else if (status == INS_OK) {
         status = find_route(q);
     }
     return status == INS_OK ? request_limit_body(q) : status;
+}
+
+int request_begin(struct request *q, const struct request_source *source,
+                  const struct request_io *io, void *owner)
+{
+    return request_begin_at(q, source, io, owner, NULL);
 }
 
 /* ---- Running ----------------------------------------------------------- */
@@ -235,6 +292,10 @@ static int answer_unrouted(struct request *q)
     if (!allow) {
         return 404;
     }
+    if (q->match.upgrade && (strcmp(r->method, "GET") == 0 || r->header_only)) {
+        apr_table_setn(r->err_headers_out, "Upgrade", "websocket");
+        return 426;
+    }
     apr_table_setn(r->err_headers_out, "Allow", allow);
     return options ? INS_OK : 405;
 }
@@ -250,7 +311,10 @@ static int run_handler(struct request *q)
             return result;
         }
     }
-    return q->match.route ? q->match.route->handle(&q->pub) : answer_unrouted(q);
+    if (!q->match.route) {
+        return answer_unrouted(q);
+    }
+    return q->match.route->socket ? q->io->upgrade(q) : q->match.route->handle(&q->pub);
 }
 
 static int run(struct request *q)

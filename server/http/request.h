@@ -55,6 +55,9 @@ struct request_io {
     /* For %{NAME}x of LogFormat: "TLSv1.3" of SSL_PROTOCOL; NULL where there is none. May be NULL.
      */
     const char *(*tls_variable)(struct request *q, const char *name);
+    /* The handler of a WebSocket's route: INS_OK where q->upgraded is set, or a handler's other
+     * results. */
+    int (*upgrade)(struct request *q);
 };
 
 struct address_text {
@@ -122,7 +125,8 @@ struct request {
     const char *safe_type;      /* a content_type that was checked when it was set */
     int64_t head_bytes;         /* of the answer's head and framing, for the access log */
     bool head_sent, out_chunked, keep_alive;
-    bool failed; /* send what there is, then close: the answer is incomplete */
+    bool upgraded; /* the answer is a 101: what follows is not HTTP */
+    bool failed;   /* send what there is, then close: the answer is incomplete */
     bool pull_ended;
     bool trouble_logged; /* one line a request is enough */
     ins_next_fn next;    /* ins_stream(): pull while not NULL */
@@ -193,6 +197,28 @@ void request_log(struct request *q, apr_time_t now);
 enum h1_outcome request_discard(struct request *q, const char *in, size_t in_len, size_t *consumed);
 /* Back to the free list; its pool is cleared. Loop's thread alone. */
 void request_give(struct request *q);
+
+/* ---- A head that is read again (request_again.c) -------------------------- */
+
+/* What request_begin() has found out about a request, and the place that it is for. */
+struct request_place {
+    const char *id;
+    void **per_dir_config;
+    const struct route *route;
+    const struct route_param *params;
+    int param_count;
+};
+
+/* The head as text, in as many bytes as request_head_size() says; q's buffer is still there. */
+size_t request_head_size(const struct request *q);
+void request_head_write(const struct request *q, char *out);
+/* A request with that head, begun as by request_begin() but without looking anything up. Any
+ * thread; id and place live longer than it. The loop's thread may give it back, else
+ * request_free() ends it. NULL: no memory, or no head. */
+struct request *request_again(struct http_app *app, const char *head, size_t len,
+                              const struct request_source *source, const struct request_io *io,
+                              void *owner, const struct request_place *place);
+void request_free(struct request *q);
 
 /* In a new worker: its requests' names differ from all others'. */
 void request_id_start(void);

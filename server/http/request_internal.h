@@ -24,6 +24,14 @@ char *pool_vprintf(apr_pool_t *pool, const char *format, va_list args) INS_PRINT
 
 /* As if nothing had come yet; the head stays. */
 void request_reset(struct request *q);
+/* Of no list: any thread. NULL: no memory. */
+struct request *request_make(struct http_app *app);
+
+/* ---- request.c */
+
+/* request_begin(); place is NULL, or known already. */
+int request_begin_at(struct request *q, const struct request_source *source,
+                     const struct request_io *io, void *owner, const struct request_place *place);
 
 /* ---- request_target.c */
 

@@ -68,7 +68,7 @@ static bool make_pools(struct request *q)
     return true;
 }
 
-static struct request *new_request(struct http_app *app)
+struct request *request_make(struct http_app *app)
 {
     struct request *q = malloc(sizeof(*q));
 
@@ -79,10 +79,12 @@ static struct request *new_request(struct http_app *app)
     q->app = app;
     q->client_ip.v4 = q->local_ip.v4 = 0;
     make_lasting(q);
+    h1_head_init(&q->head, q->fields, H1_FIELDS_MAX);
+    q->pub.server = NULL;
     return q;
 }
 
-static void free_request(struct request *q)
+void request_free(struct request *q)
 {
     apr_pool_destroy(q->pub.pool);
     apr_pool_destroy(q->lasting);
@@ -100,7 +102,7 @@ static struct request *from_list(const struct http_app *app)
     free_list.first = q->next_free;
     free_list.count--;
     if (q->app != app) {
-        free_request(q); /* made for other modules */
+        request_free(q); /* made for other modules */
         return NULL;
     }
     return q;
@@ -111,19 +113,17 @@ struct request *request_take(struct http_app *app)
     struct request *q = from_list(app);
 
     if (!q) {
-        q = new_request(app);
+        return request_make(app);
     }
-    if (q) {
-        h1_head_init(&q->head, q->fields, H1_FIELDS_MAX);
-        q->pub.server = NULL;
-    }
+    h1_head_init(&q->head, q->fields, H1_FIELDS_MAX);
+    q->pub.server = NULL;
     return q;
 }
 
 void request_give(struct request *q)
 {
     if (free_list.count >= FREE_MAX) {
-        free_request(q);
+        request_free(q);
         return;
     }
     apr_pool_clear(q->pub.pool);
@@ -174,7 +174,8 @@ void request_reset(struct request *q)
     q->query = q->form = q->cookies = NULL;
     q->first = (struct body_piece){ NULL, 0, OUTPUT_FIRST, q->first_data };
     q->head_bytes = 0;
-    q->head_sent = q->out_chunked = q->failed = q->pull_ended = q->trouble_logged = false;
+    q->head_sent = q->out_chunked = q->upgraded = q->failed = q->pull_ended = q->trouble_logged =
+        false;
     q->keep_alive = true;
     q->handler_result = INS_OK;
     q->safe_type = q->out_connection = NULL;

@@ -77,7 +77,7 @@ size_t chunk_head(char *out, uint64_t size)
 
 bool response_is_empty(const struct request *q)
 {
-    return q->pub.status == 204 || q->pub.status == 304 || q->pub.status == 205;
+    return q->pub.status == 204 || q->pub.status == 304 || q->pub.status == 205 || q->upgraded;
 }
 
 static bool has_fields(const apr_table_t *table)
@@ -274,6 +274,11 @@ static void put_framing(struct writer *w, struct request *q, enum framing framin
 
 static void put_connection(struct writer *w, struct request *q)
 {
+    if (q->upgraded) {
+        PUT(w, "Connection: upgrade\r\n");
+        q->out_connection = "upgrade";
+        return;
+    }
     if (!q->keep_alive) {
         PUT(w, "Connection: close\r\n");
         q->out_connection = "close";

@@ -334,11 +334,11 @@ static const char *allow_text(const struct route_set *set, uint64_t allowed, apr
 {
     const char *text = "";
 
-    if (allowed & ROUTE_GET) {
-        allowed |= ROUTE_HEAD;
+    if (allowed & (ROUTE_GET | ROUTE_WS)) {
+        allowed |= ROUTE_GET | ROUTE_HEAD;
     }
     for (int i = 0; i < set->method_count; i++) {
-        if ((allowed & 1ull << i) && 1ull << i != ROUTE_OPTIONS) {
+        if ((allowed & 1ull << i) && 1ull << i != ROUTE_OPTIONS && 1ull << i != ROUTE_WS) {
             text = apr_pstrcat(pool, text, set->methods[i], ", ", NULL);
         }
     }
@@ -357,6 +357,7 @@ void http_route(const struct http_app *app, const ins_server *s, const char *met
     match->route = NULL;
     match->param_count = 0;
     match->allow = NULL;
+    match->upgrade = false;
     if (root.own == NULL && root.main == NULL) {
         return;
     }
@@ -379,5 +380,6 @@ void http_route(const struct http_app *app, const ins_server *s, const char *met
     }
     else if (w.allowed) {
         match->allow = allow_text(app->routes, w.allowed, pool);
+        match->upgrade = (w.allowed & ROUTE_WS) != 0;
     }
 }

@@ -21,8 +21,10 @@ static bool is_method_byte(char c)
 }
 
 /* METHOD[|METHOD...]: upper case, as on the wire (RFC 9110, 9.1). */
-static const char *check_methods(const char *text)
+static const char *check_methods(const char *all)
 {
+    const char *text = all;
+
     for (;;) {
         size_t len = 0;
 
@@ -32,8 +34,8 @@ static const char *check_methods(const char *text)
         if (len == 0 || (text[len] != '|' && text[len] != '\0')) {
             return "a method is in upper case: GET, or GET|POST";
         }
-        if (len == 2 && memcmp(text, "WS", 2) == 0) {
-            return "WS is reserved for WebSocket endpoints, which this version does not have";
+        if (len == 2 && memcmp(text, "WS", 2) == 0 && (text != all || text[len] == '|')) {
+            return "WS stands alone: other methods of the path have a Route line of their own";
         }
         if (len == 7 && memcmp(text, "CONNECT", 7) == 0) {
             return "CONNECT names no path, so it has no route";
@@ -120,9 +122,8 @@ const char *route_read(ins_cmd *cmd, void *conf, int argc, const char *const arg
 
 struct route_set *route_set_create(unsigned lines, apr_pool_t *pool)
 {
-    static const char *const usual[] = {
-        "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"
-    };
+    static const char *const usual[] = { "GET",  "HEAD", "OPTIONS", "WS",
+                                         "POST", "PUT",  "PATCH",   "DELETE" };
     struct route_set *set = apr_pcalloc(pool, sizeof(*set));
 
     set->pool = pool;
@@ -252,7 +253,7 @@ const struct route *http_route_at(const struct http_app *app, unsigned index)
         const struct route_list *list = http_server_conf(s)->route_lines;
 
         for (const struct route_def *def = list ? list->first : NULL; def; def = def->next) {
-            if (def->pub.index == index && def->pub.handle) {
+            if (def->pub.index == index && def->pub.handler_name) {
                 return &def->pub;
             }
         }

@@ -108,7 +108,8 @@ struct route_set *route_set_create(unsigned lines, apr_pool_t *pool);
 uint64_t route_method_bit(struct route_set *set, const char *name, size_t len);
 /* 0 where no route names it. */
 uint64_t route_method_find(const struct route_set *set, const char *name);
-enum { ROUTE_GET = 1, ROUTE_HEAD = 2, ROUTE_OPTIONS = 4 }; /* their bits */
+/* Their bits. WS is no method on the wire: a GET that asks for a WebSocket. */
+enum { ROUTE_GET = 1, ROUTE_HEAD = 2, ROUTE_OPTIONS = 4, ROUTE_WS = 8 };
 
 /* All Route lines of app's servers: the tables and app->routes. */
 void routes_build(struct http_app *app, struct diags *diags);
@@ -146,7 +147,7 @@ struct trie_node *route_add_expression(struct route_set *set, struct trie_node *
 
 struct handler_index;
 struct handler_index *handler_index_create(struct http_app *app, apr_pool_t *pool);
-/* Sets def's handler and module, or reports why not. */
+/* Sets def's handler or socket and its module, or reports why not. */
 void handler_resolve(struct handler_index *index, struct route_def *def, struct diags *diags);
 
 #endif

@@ -394,6 +394,11 @@ const struct conf_node **sections_of_path(const struct http_app *app, const ins_
     return nodes;
 }
 
+bool http_locations_last(const struct http_app *app)
+{
+    return app->sections->count < CACHE_MAX;
+}
+
 void **http_locate(struct http_app *app, ins_server *s, const char *path, apr_pool_t *pool)
 {
     const struct section_table *main_table = http_server_conf(app->servers)->sections;

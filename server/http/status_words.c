@@ -3,10 +3,11 @@
 
 #include "http/request_internal.h"
 
-enum { FIRST = 200, BEYOND = 600 };
+enum { FIRST = 100, BEYOND = 600 };
 
 #define WORDS(status, words) [status - FIRST] = words
 static const char *const all_words[BEYOND - FIRST] = {
+    WORDS(101, "Switching Protocols"),
     WORDS(200, "OK"),
     WORDS(201, "Created"),
     WORDS(202, "Accepted"),

@@ -3,7 +3,7 @@
  * characters from bytes that are none. */
 #include "util/utf8.h"
 
-#include <stdint.h>
+#include <string.h>
 
 /* The first byte decides the length and the bounds of the second. */
 struct lead {
@@ -41,4 +41,60 @@ size_t utf8_length(const char *text, size_t len)
         }
     }
     return 0;
+}
+
+/* How many bytes are missing, and the bounds of the next. */
+static uint32_t make_state(uint32_t missing, uint32_t from, uint32_t to)
+{
+    return missing == 0 ? 0 : missing << 16 | from << 8 | to;
+}
+
+/* Behind the ASCII at the beginning, eight bytes at a time. */
+static size_t skip_ascii(const char *text, size_t len)
+{
+    size_t i = 0;
+    uint64_t word;
+
+    for (; i + sizeof(word) <= len; i += sizeof(word)) {
+        memcpy(&word, text + i, sizeof(word));
+        if ((word & 0x8080808080808080u) != 0) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* Of a byte that begins a character; false where none does. */
+static bool begin_character(uint32_t *state, uint8_t byte)
+{
+    for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
+        if (byte >= leads[i].from && byte <= leads[i].to) {
+            *state = make_state(leads[i].length - 1u, leads[i].second_from, leads[i].second_to);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool utf8_feed(uint32_t *state, const char *text, size_t len)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t i = 0;
+
+    while (i < len) {
+        if (*state == 0) {
+            i += skip_ascii(text + i, len - i);
+            if (i < len && !begin_character(state, bytes[i])) {
+                return false;
+            }
+        }
+        else if (bytes[i] < (*state >> 8 & 0xff) || bytes[i] > (*state & 0xff)) {
+            return false;
+        }
+        else {
+            *state = make_state((*state >> 16) - 1, 0x80, 0xbf);
+        }
+        i++;
+    }
+    return true;
 }

@@ -20,25 +20,35 @@
 #include "worker/record.h"
 #include "worker/timers.h"
 
+struct conn;
+struct ins_ws;
 struct worker;
 
 enum conn_state {
     CONN_FREE,
     CONN_HEAD,    /* idle, or a head is arriving */
     CONN_BODY,    /* a body is being gathered */
-    CONN_WAITING, /* ready to run, no thread is free */
+    CONN_WAITING, /* module code is to run: work->call */
     CONN_RUNNING, /* a handler has it */
     CONN_ANSWER,  /* the handler is done: its answer is put together */
     CONN_STREAM,  /* the answer is pulled from the module */
     CONN_LOG,     /* the answer is complete: log lines and hooks */
     CONN_SENT,    /* what is left of it goes out; then the next request, or the end */
     CONN_DISCARD, /* what is left of a body that nobody read */
+    CONN_SOCKET,  /* a WebSocket between its callbacks */
     CONN_LINGER,  /* answered and shut down; reading until the client is done */
     CONN_OFFERED, /* out of epoll, waiting for another worker's answer */
     CONN_STATES
 };
 
 enum { IN_BYTES = 16 * 1024, IN_SLACK = 4096, OUT_BYTES = 32 * 1024 };
+
+/* Module code that is to run for a connection, and the state in which it goes on then. */
+struct module_call {
+    void (*run)(struct conn *c); /* on whatever thread has the connection */
+    unsigned route;              /* UINT_MAX none */
+    uint8_t resume;
+};
 
 struct work {
     struct work *next_free;
@@ -58,7 +68,7 @@ struct work {
     bool has_pulled;
     bool close_after; /* this answer is the connection's last */
     bool linger;      /* and the client may still be sending */
-    uint8_t resume;   /* the state to go on in when the handler is done */
+    struct module_call call;
     char in_first[IN_BYTES];
     char out[OUT_BYTES];
 };
@@ -70,6 +80,7 @@ struct conn {
     struct work *work;
     struct tls_conn *tls;
     const struct host_table *hosts;
+    struct ins_ws *socket; /* it has become a WebSocket: worker/socket.h */
     int fd;
     uint32_t generation; /* of the slot: tells a stale event from a live one */
     uint16_t listener;   /* index in the worker's set */

@@ -35,8 +35,13 @@ static void close_listeners(struct worker *w, const struct ipc_drain *drain)
 static void park_idle(struct worker *w)
 {
     for (uint32_t i = 0; i < w->slab.used; i++) {
-        if (w->slab.list[i].state == CONN_HEAD) {
-            handover_park(w, &w->slab.list[i]);
+        struct conn *c = &w->slab.list[i];
+
+        if (c->state == CONN_HEAD) {
+            handover_park(w, c);
+        }
+        else if (c->state == CONN_SOCKET) {
+            loop_ready(w, c);
         }
     }
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "worker/http_machine.h"
+#include "worker/socket.h"
 
 enum {
     STREAM_PER_TURN = 512 * 1024,
@@ -127,6 +128,9 @@ enum step http_step_answer(struct worker *w, struct conn *c)
     }
     if (!take_back_unread(c)) {
         work->close_after = true;
+    }
+    if (q->upgraded) {
+        return socket_begin(w, c);
     }
     len = request_answer(q, must_close(w, c), work->out + work->out_end, OUT_BYTES - work->out_end,
                          &head);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "util/log.h"
+#include "worker/socket.h"
 
 #define LOG_PART "worker"
 
@@ -204,6 +205,10 @@ void http_conn_timeout(struct worker *w, struct conn *c)
         timer_arm(&w->timers, &c->timer, w->now, QUEUED_MS); /* it is about to be stepped */
         return;
     }
+    if (c->socket != NULL) {
+        socket_timeout(w, c);
+        return;
+    }
     switch ((enum conn_state)c->state) {
     case CONN_HEAD:
         if (work != NULL && work->request != NULL) {
@@ -277,10 +282,11 @@ enum io http_conn_fill(struct worker *w, struct conn *c, size_t slack)
     return io;
 }
 
-static int begin(struct worker *w, struct conn *c)
+struct request_source http_conn_source(struct worker *w, const struct conn *c, apr_time_t began)
 {
-    struct record *r = conn_record(&w->slab, c);
-    struct request_source source = {
+    const struct record *r = conn_record(&w->slab, c);
+
+    return (struct request_source){
         .peer = r->peer_len > 0 ? &r->peer.any : NULL,
         .local = r->local_len > 0 ? &r->local.any : NULL,
         .hosts = c->hosts,
@@ -289,8 +295,13 @@ static int begin(struct worker *w, struct conn *c)
         .secure = c->tls != NULL,
         .keepalives = (int)r->keepalives,
         .id = r->id,
-        .received = w->wall,
+        .received = began,
     };
+}
+
+static int begin(struct worker *w, struct conn *c)
+{
+    struct request_source source = http_conn_source(w, c, w->wall);
 
     return request_begin(c->work->request, &source, &http_handler_io, c);
 }
@@ -333,7 +344,12 @@ static enum step head_complete(struct worker *w, struct conn *c)
     }
     work->body_since = w->now;
     work->body_bytes = 0;
-    c->state = request_ready(q) ? CONN_WAITING : CONN_BODY;
+    if (request_ready(q)) {
+        http_call_handler(c);
+    }
+    else {
+        c->state = CONN_BODY;
+    }
     return STEP_NEXT;
 }
 
@@ -468,7 +484,7 @@ enum step http_step_body(struct worker *w, struct conn *c)
     work->body_bytes += consumed;
     if (outcome == H1_COMPLETE) {
         timer_cancel(&w->timers, &c->timer);
-        c->state = CONN_WAITING;
+        http_call_handler(c);
         return STEP_NEXT;
     }
     if (outcome == H1_REFUSED) {
@@ -496,7 +512,7 @@ static enum step (*const steps[CONN_STATES])(struct worker *, struct conn *) = {
     [CONN_WAITING] = http_step_waiting, [CONN_ANSWER] = http_step_answer,
     [CONN_STREAM] = http_step_stream,   [CONN_LOG] = http_step_log,
     [CONN_SENT] = http_step_sent,       [CONN_DISCARD] = http_step_discard,
-    [CONN_LINGER] = http_step_linger,
+    [CONN_LINGER] = http_step_linger,   [CONN_SOCKET] = socket_step,
 };
 
 enum step http_conn_run(struct worker *w, struct conn *c)

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "worker/http_machine.h"
+#include "worker/socket.h"
 
 static unsigned route_of(const struct request *q)
 {
@@ -98,14 +99,14 @@ static const char *variable(struct request *q, const char *name)
     return c->tls ? tls_variable(c->tls, name, q->pub.pool) : NULL;
 }
 
-const struct request_io http_handler_io = { will_block, receive, send_all, variable };
+const struct request_io http_handler_io = { will_block, receive, send_all, variable,
+                                            socket_upgrade };
 
 /* ---- Running ------------------------------------------------------------ */
 
-static void hand_out(struct worker *w, struct conn *c, enum conn_state resume)
+static void hand_out(struct worker *w, struct conn *c)
 {
     w->running++;
-    c->work->resume = (uint8_t)resume;
     c->state = CONN_RUNNING;
 }
 
@@ -116,32 +117,42 @@ static enum step take_back(struct worker *w, struct conn *c)
         return STEP_LOST;
     }
     w->running--;
-    c->state = c->work->resume;
+    c->state = c->work->call.resume;
     return STEP_NEXT;
 }
 
 static enum step run_inline(struct worker *w, struct conn *c)
 {
-    struct request *q = c->work->request;
+    const struct module_call *call = &c->work->call;
 
-    hand_out(w, c, CONN_ANSWER);
-    note_route(w, route_of(q));
-    handoff_enter(&w->handoff, route_of(q));
-    request_run(q);
+    hand_out(w, c);
+    note_route(w, call->route);
+    handoff_enter(&w->handoff, call->route);
+    call->run(c);
     return take_back(w, c);
+}
+
+static void run_handler(struct conn *c)
+{
+    request_run(c->work->request);
+}
+
+void http_call_handler(struct conn *c)
+{
+    c->work->call = (struct module_call){ run_handler, route_of(c->work->request), CONN_ANSWER };
+    c->state = CONN_WAITING;
 }
 
 void http_conn_job(void *worker, struct job *job)
 {
     struct worker *w = worker;
     struct conn *c = (struct conn *)job;
-    struct request *q = c->work->request;
-    unsigned route = route_of(q);
+    const struct module_call *call = &c->work->call;
     int64_t began = clock_us();
 
-    note_route(w, route);
-    request_run(q);
-    handoff_job_done(&w->handoff, route, clock_us() - began);
+    note_route(w, call->route);
+    call->run(c);
+    handoff_job_done(&w->handoff, call->route, clock_us() - began);
     loop_complete(w, c);
 }
 
@@ -154,7 +165,7 @@ static enum step run_elsewhere(struct worker *w, struct conn *c)
     if (!conn_register(w, c)) {
         return STEP_CLOSED;
     }
-    hand_out(w, c, CONN_ANSWER);
+    hand_out(w, c);
     if (handoff_give_job(&w->handoff, &c->job)) {
         timer_cancel(&w->timers, &c->timer);
         return STEP_WAIT;
@@ -170,7 +181,7 @@ enum step http_step_waiting(struct worker *w, struct conn *c)
 {
     enum step step;
 
-    if (handoff_route_is_slow(&w->handoff, route_of(c->work->request))) {
+    if (handoff_route_is_slow(&w->handoff, c->work->call.route)) {
         step = run_elsewhere(w, c);
         if (step != STEP_NEXT) {
             return step;
@@ -192,7 +203,8 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
     struct work *work = c->work;
     struct request *q = work->request;
 
-    hand_out(w, c, CONN_STREAM);
+    hand_out(w, c);
+    work->call.resume = CONN_STREAM;
     handoff_enter(&w->handoff, route_of(q));
     work->pulled = request_pull(q, work->out + work->out_end, OUT_BYTES - work->out_end);
     work->has_pulled = true;
@@ -238,7 +250,9 @@ static void account(struct worker *w, struct conn *c)
 
     SB_COUNT(w->slot, requests, 1);
     count_kind(w, q);
-    loop_request_ended(w, q->pub.request_time);
+    if (!q->upgraded) {
+        loop_request_ended(w, q->pub.request_time); /* else it took as long as its client wished */
+    }
     SB_COUNT(w->slot, bytes_out, (uint64_t)q->pub.bytes_sent + (uint64_t)q->head_bytes);
     record_change(r);
     r->keepalives++;
@@ -257,7 +271,8 @@ enum step http_step_log(struct worker *w, struct conn *c)
         c->state = CONN_SENT;
         return STEP_NEXT;
     }
-    hand_out(w, c, CONN_SENT);
+    hand_out(w, c);
+    c->work->call.resume = CONN_SENT;
     handoff_enter(&w->handoff, route_of(q));
     request_log(q, w->wall);
     return take_back(w, c);

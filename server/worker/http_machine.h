@@ -28,6 +28,9 @@ enum step http_conn_refuse(struct worker *w, struct conn *c, int status);
 int64_t http_conn_read_allowance(const struct read_timeout *t, int64_t timeout, int64_t elapsed,
                                  uint64_t bytes);
 
+/* The facts of the connection, for a request that began then. */
+struct request_source http_conn_source(struct worker *w, const struct conn *c, apr_time_t began);
+
 enum step http_step_head(struct worker *w, struct conn *c);
 enum step http_step_body(struct worker *w, struct conn *c);
 
@@ -35,6 +38,8 @@ enum step http_step_body(struct worker *w, struct conn *c);
 
 extern const struct request_io http_handler_io;
 
+/* The request is whole, as far as it is to be: its handler is next. */
+void http_call_handler(struct conn *c);
 enum step http_step_waiting(struct worker *w, struct conn *c);
 enum step http_step_log(struct worker *w, struct conn *c);
 /* Pulls into the out buffer; the result is in work->pulled. STEP_NEXT or STEP_LOST. */

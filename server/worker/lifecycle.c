@@ -10,7 +10,7 @@
 
 #include "util/check.h"
 #include "util/log.h"
-#include "worker/state.h"
+#include "worker/socket.h"
 
 #define LOG_PART "worker"
 
@@ -222,6 +222,7 @@ void conn_close(struct worker *w, struct conn *c)
     INS_CHECK(c->state != CONN_RUNNING && c->state != CONN_FREE);
     timer_cancel(&w->timers, &c->timer);
     conn_release_work(w, c);
+    socket_drop(c);
     if (c->counts_tls) {
         c->counts_tls = false;
         w->tls_living--;

@@ -14,7 +14,7 @@
 #include <apr_time.h>
 
 #include "util/log.h"
-#include "worker/state.h"
+#include "worker/socket.h"
 
 #define LOG_PART "worker"
 
@@ -56,18 +56,26 @@ void loop_ready(struct worker *w, struct conn *c)
     }
 }
 
+void loop_wake(struct worker *w)
+{
+    uint64_t one = 1;
+
+    if (write(w->completion_fd, &one, sizeof(one)) < 0) {
+        log_error("INS01402", "cannot wake the loop: errno %d", errno);
+    }
+}
+
 void loop_complete(struct worker *w, struct conn *c)
 {
     struct conn *head = atomic_load_explicit(&w->completions, memory_order_relaxed);
-    uint64_t one = 1;
 
     do {
         c->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&w->completions, &head, c, memory_order_release,
                                                     memory_order_relaxed));
     /* Only the first of a batch has to wake the loop. */
-    if (head == NULL && write(w->completion_fd, &one, sizeof(one)) < 0) {
-        log_error("INS01402", "cannot wake the loop: errno %d", errno);
+    if (head == NULL) {
+        loop_wake(w);
     }
 }
 
@@ -86,6 +94,7 @@ static void take_completions(struct worker *w)
 {
     struct conn *c = atomic_exchange_explicit(&w->completions, NULL, memory_order_acquire);
 
+    socket_take_wakes(w);
     wake_waiting(w);
     while (c != NULL) {
         struct conn *next = c->next;
@@ -95,7 +104,7 @@ static void take_completions(struct worker *w)
         c->can_read = c->can_write = true;
         c->hung_up = c->hung_up || (c->noted & EPOLLHUP) != 0;
         c->noted = 0;
-        c->state = c->work->resume;
+        c->state = c->work->call.resume;
         loop_ready(w, c);
         c = next;
     }

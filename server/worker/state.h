@@ -73,6 +73,7 @@ struct worker {
     struct conn_queue ready, waiting;
     struct timers timers;
     _Atomic(struct conn *) completions; /* any thread pushes */
+    _Atomic(struct ins_ws *) woken;     /* likewise: WebSockets with something to send */
     struct handoff handoff;
     bool stop;
     int exit_status;
@@ -115,6 +116,8 @@ void loop_run(void *worker);
 void loop_ready(struct worker *w, struct conn *c);
 /* Any thread: the handler of c has returned, the loop goes on with it. */
 void loop_complete(struct worker *w, struct conn *c);
+/* Any thread: there are completions, or woken sockets. */
+void loop_wake(struct worker *w);
 /* A request that began then is over: counted when it is known how long it took. */
 void loop_request_ended(struct worker *w, apr_time_t began);
 int loop_watch(struct worker *w, int fd, uint32_t events, enum source source, unsigned index);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
-#include "worker/state.h"
+#include "worker/socket.h"
 
 #define LOG_PART "worker"
 
@@ -137,6 +137,7 @@ static void say_ready(struct worker *w)
 
 void worker_end(struct worker *w)
 {
+    socket_farewell(w);
     access_log_end(w->http, LAST_LINES_MS);
     /* A handler that is cut off at the deadline still uses what exit would free. */
     if (w->running == 0 && w->start.child_exit != NULL) {
