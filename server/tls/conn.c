@@ -116,6 +116,7 @@ void tls_consume(struct tls_conn *t, size_t len)
     if (t->out.pos == t->out.len) {
         free(t->out.data);
         t->out = (struct tls_out){ 0 };
+        t->back->settle(t);
     }
 }
 

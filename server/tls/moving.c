@@ -13,6 +13,8 @@
 #include <openssl/err.h>
 #include <openssl/sha.h>
 
+#include "util/log.h"
+
 /* A release reads its own version and the one before. */
 enum { FROZEN_VERSION = 1, LIMIT_MIN = 64, SNI_MAX = 255 };
 
@@ -237,16 +239,23 @@ static bool offers_suite(SSL_CTX *ctx, const struct tls13_suite *suite)
     return false;
 }
 
-/* Would the connection have come about here as it is? */
-static bool is_wanted(const struct tls_context *context, const struct frozen *f,
-                      const struct tls13_suite *suite)
+/* Would the connection have come about here as it is? NULL, or why not. */
+static const char *objection(const struct tls_context *context, const struct frozen *f,
+                             const struct tls13_suite *suite)
 {
     unsigned char demands[TLS_DIGEST];
 
+    if (!context) {
+        return "its server is gone, or another one has its name";
+    }
     tls_demands(context->ctx, demands);
-    return memcmp(demands, f->demands, sizeof(demands)) == 0 &&
-           (ssl_policy_of(context->conf).protocols & PROTOCOL_TLS1_3) != 0 &&
-           offers_suite(context->ctx, suite);
+    if (memcmp(demands, f->demands, sizeof(demands)) != 0) {
+        return "its server asks other things of its clients";
+    }
+    if ((ssl_policy_of(context->conf).protocols & PROTOCOL_TLS1_3) == 0) {
+        return "its server does not speak TLS 1.3";
+    }
+    return offers_suite(context->ctx, suite) ? NULL : "its server does not use its cipher suite";
 }
 
 /* As sni.c chooses: a server without a context of its own uses the default server's. */
@@ -294,9 +303,11 @@ static struct tls_conn *thaw(const struct host_table *hosts, const struct frozen
 {
     ins_server *server = find_server(hosts, f, (const char *)strings);
     const struct tls_context *context = server ? context_for(hosts, server) : NULL;
+    const char *why = objection(context, f, suite);
     struct tls_conn *t;
 
-    if (!context || !is_wanted(context, f, suite)) {
+    if (why) {
+        log_debug("INS02600", "a TLS session stays with the generation that has it: %s", why);
         return NULL;
     }
     t = calloc(1, sizeof(*t));

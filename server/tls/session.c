@@ -55,15 +55,18 @@ static int fail(struct tls_conn *t)
     return tls_fail(t, words ? words : "unknown TLS failure");
 }
 
-/* A client that has asked for new keys is answered when it has sent all it had; OpenSSL by itself
- * would wait for the next write. One that does not read gets no second answer. False where it
- * fails. */
-static bool answer_key_update(struct tls_conn *t)
+/* OpenSSL by itself would keep a KeyUpdate for the next write. */
+static void session_settle(struct tls_conn *t)
 {
     int owed = SSL_get_key_update_type(t->ssl);
 
-    return owed == SSL_KEY_UPDATE_NONE || t->out.len > 0 ||
-           (SSL_key_update(t->ssl, owed) == 1 && SSL_do_handshake(t->ssl) == 1);
+    if (owed == SSL_KEY_UPDATE_NONE || t->failed || t->closing) {
+        return;
+    }
+    ERR_clear_error();
+    if (SSL_key_update(t->ssl, owed) != 1 || SSL_do_handshake(t->ssl) != 1) {
+        (void)fail(t);
+    }
 }
 
 static int session_wait(struct tls_conn *t)
@@ -73,7 +76,10 @@ static int session_wait(struct tls_conn *t)
         return tls_fail(t, "what came is no TLS record");
     }
     records_settle(&t->in);
-    return answer_key_update(t) ? TLS_WANT_INPUT : fail(t);
+    if (t->out.len == 0) {
+        session_settle(t);
+    }
+    return t->failed ? TLS_FAILED : TLS_WANT_INPUT;
 }
 
 static int session_read(struct tls_conn *t, void *buf, size_t size)
@@ -192,6 +198,7 @@ const struct tls_back session_back = {
     .read = session_read,
     .write = session_write,
     .shutdown = session_shutdown,
+    .settle = session_settle,
     .established = session_established,
     .resumed = session_resumed,
     .facts = session_facts,

@@ -173,6 +173,13 @@ static bool put_key_update(struct tls_conn *t)
     return put(t, TLS13_HANDSHAKE, message, sizeof(message)) && renew(t, TLS_SENDS);
 }
 
+static void taken_settle(struct tls_conn *t)
+{
+    if (t->taken->owes_update && !t->failed && !t->closing && !put_key_update(t)) {
+        (void)tls_fail(t, "a KeyUpdate could not be sealed");
+    }
+}
+
 static enum tls_result taken_write(struct tls_conn *t, const void *data, size_t len)
 {
     const unsigned char *bytes = data;
@@ -331,11 +338,10 @@ static int taken_wait(struct tls_conn *t)
     records_settle(&t->in);
     drop_cipher(s, TLS_RECEIVES);
     s->empty = 0;
-    /* As in session.c: one that does not read gets no second answer. */
-    if (s->owes_update && t->out.len == 0 && !put_key_update(t)) {
-        return tls_fail(t, "a KeyUpdate could not be sealed");
+    if (t->out.len == 0) {
+        taken_settle(t);
     }
-    return TLS_WANT_INPUT;
+    return t->failed ? TLS_FAILED : TLS_WANT_INPUT;
 }
 
 static int taken_read(struct tls_conn *t, void *buf, size_t size)
@@ -429,6 +435,7 @@ const struct tls_back taken_back = {
     .read = taken_read,
     .write = taken_write,
     .shutdown = taken_shutdown,
+    .settle = taken_settle,
     .established = taken_established,
     .resumed = taken_resumed,
     .facts = taken_facts,

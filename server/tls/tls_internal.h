@@ -250,6 +250,9 @@ struct tls_back {
     int (*read)(struct tls_conn *t, void *buf, size_t size);
     enum tls_result (*write)(struct tls_conn *t, const void *data, size_t len);
     void (*shutdown)(struct tls_conn *t);
+    /* All output is gone: an answer to the client's KeyUpdate that is still owed may follow. Not
+     * before, or one that does not read could make us keep more and more of them. */
+    void (*settle)(struct tls_conn *t);
     bool (*established)(const struct tls_conn *t);
     bool (*resumed)(const struct tls_conn *t);
     void (*facts)(const struct tls_conn *t, struct tls_facts *facts);

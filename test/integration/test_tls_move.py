@@ -213,16 +213,16 @@ def assert_old_answers_last(connection, host):
     assert answer.closes and connection.at_end()
 
 
-@pytest.mark.parametrize("old,new", [("ServerName a.example", "ServerName b.example"),
-                                     ("ServerName a.example\n    SSLEngine On",
-                                      "ServerName a.example\n    SSLEngine On\n"
-                                      "    SSLVerifyClient optional_no_ca"),
-                                     ("ServerName a.example\n    SSLEngine On",
-                                      "ServerName a.example\n    SSLEngine On\n"
-                                      "    SSLProtocol TLSv1.2")])
-def test_what_the_new_config_would_not_have_stays(server, authority, old, new):
+A_ENGINE = "ServerName a.example\n    SSLEngine On"
+
+
+@pytest.mark.parametrize("old,new,why", [
+    ("ServerName a.example", "ServerName b.example", "is gone"),
+    (A_ENGINE, A_ENGINE + "\n    SSLVerifyClient optional_no_ca", "asks other things"),
+    (A_ENGINE, A_ENGINE + "\n    SSLProtocol TLSv1.2", "does not speak TLS 1.3")])
+def test_what_the_new_config_would_not_have_stays(server, authority, old, new, why):
     """Answered by the old code once more, and closed with that; the others move."""
-    s = make(server, authority, HOSTS)
+    s = make(server, authority, HOSTS + "LogLevel info ssl:debug\n")
     context = client(authority)
     with connect(s, context, "a.example") as gone, connect(s, context) as other:
         assert gone.request("/hello", host="a.example").status == 200
@@ -231,6 +231,7 @@ def test_what_the_new_config_would_not_have_stays(server, authority, old, new):
         reload_to(s, 2)
         assert_new(s, other.request("/hello"), 2)
         assert_old_answers_last(gone, "a.example")
+    assert re.search(f"INS02600.*{why}", s.log())
     until(lambda: not s.old_generations(), "the old generation is gone")
 
 

@@ -194,6 +194,22 @@ static void it_moves_after_a_hello_retry_request(void **state)
     finish(&p, t);
 }
 
+/* SNI puts another context into the session. */
+static void it_moves_with_another_certificate(void **state)
+{
+    struct fixture *f = *state;
+    struct tls_conn *t;
+    struct peer p;
+
+    fixture_tls(f, fixture_server(f, "b.example"), "client");
+    assert_non_null(fixture_start(f));
+    peer_open(&p, TLS1_3_VERSION, "b.example");
+    t = move_and_talk(f, &p, connect_as(f, &p));
+    assert_string_equal(tls_variable(t, "SSL_SERVER_S_DN_CN", f->pool), "Zoe");
+    assert_string_equal(tls_server(t)->server_hostname, "b.example");
+    finish(&p, t);
+}
+
 static void it_moves_with_and_without_tickets(void **state)
 {
     struct fixture *f = *state;
@@ -373,10 +389,9 @@ static void what_is_half_done_does_not_move(void **state)
         assert_int_equal(tls_read(t, raw, sizeof(raw)), TLS_WANT_INPUT);
         assert_int_equal(t->out.len - t->out.pos, out);
         peer_pump(&p, t, CHUNK);
-        assert_int_equal(tls_frozen_size(t), 0);
+        assert_true(tls_frozen_size(t) > 0);
         assert_int_equal(SSL_read(p.ssl, raw, sizeof(raw)), 3);
         talk(&p, t);
-        assert_true(tls_frozen_size(t) > 0);
         t = move(f, t);
     }
     finish(&p, t);
@@ -816,6 +831,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_suite_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_before_the_first_request, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_after_a_hello_retry_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_moves_with_another_certificate, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_with_and_without_tickets, setup, teardown),
         cmocka_unit_test_setup_teardown(it_moves_after_a_resumption, setup, teardown),
         cmocka_unit_test_setup_teardown(a_moved_client_certificate_tells_the_same, setup, teardown),

@@ -185,15 +185,14 @@ static size_t seal_padded(struct tls13_keys *keys, unsigned type, size_t len, si
 {
     static unsigned char inner[TLS13_SEALED_MAX + 1000];
     EVP_CIPHER_CTX *cipher = tls13_cipher(aes128(), keys, true);
-    size_t made = len + padding; /* behind the first len - 1 + type + zeros */
+    /* the last byte of what is inside goes by as the type */
+    size_t made = len + (type != 0) + padding - 1;
 
     memset(inner, 'x', len);
     if (type != 0) {
         inner[len] = (unsigned char)type;
     }
     memset(inner + len + (type != 0), 0, padding);
-    /* the last byte of what is inside goes by as the type */
-    made = len + (type != 0) + padding - 1;
     assert_true(tls13_seal(cipher, keys, (enum tls13_type)inner[made], inner, made, out));
     EVP_CIPHER_CTX_free(cipher);
     return made + TLS13_OVERHEAD;
