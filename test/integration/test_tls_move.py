@@ -190,6 +190,35 @@ def test_a_busy_connection_moves_behind_its_answer(server, authority):
         assert_new(s, connection.request("/hello"), 2)
 
 
+def test_upgrades_and_rollbacks_move_them_too(server, authority):
+    s = make(server, authority)
+    with connect(s, client(authority)) as connection:
+        assert version_of(connection.request("/hello").body) == 1
+        reload_to(s, 2)
+        for verb, number in (("upgrade", 2), ("rollback", 1), ("upgrade", 2)):
+            outcome = s.graceful(verb)
+            assert outcome["ok"], outcome
+            until(lambda: not s.old_generations(), "it has moved")
+            assert_new(s, connection.request("/hello"), number)
+
+
+def test_a_renewed_certificate_changes_nothing_for_it(server, authority):
+    """It goes on with the one that its handshake has shown, here and behind a move."""
+    authority.issue("renewed", "localhost")
+    s = make(server, authority)
+    s.replace("localhost.", "renewed.")
+    s.replace("%{SSL_CIPHER}x", "%{SSL_SERVER_M_SERIAL}x")
+    s.reload()
+    with connect(s, client(authority)) as connection:
+        assert connection.request("/hello").status == 200
+        authority.issue("renewed", "localhost")
+        assert s.ctl("certs").returncode == 0
+        assert connection.request("/hello").status == 200
+        reload_to(s, 2)
+        assert_new(s, connection.request("/hello"), 2)
+    assert len(set(logged(s, 3))) == 1
+
+
 def test_client_certificates_stay_known(server, authority):
     s = make(server, authority, 'SSLCACertificateFile "{ca}/ca.pem"\nSSLVerifyClient require\n')
     context = client(authority, "client")
