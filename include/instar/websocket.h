@@ -41,7 +41,26 @@ typedef struct ins_socket {
      * none; ours where we broke off (1002, 1007, 1009, 1013); 1006 where the connection was lost.
      */
     void (*close)(ins_ws *ws, int code, const char *reason);
+
+    /* A reload moves connections to the new generation, and its code answers their next message.
+     * One of which a module keeps nothing (no data, no pool, no hold) just moves; any other needs
+     * these two, or it stays in the old generation until that ends, and is closed with 1012. */
+
+    /* Of the state that freeze writes. */
+    uint32_t version;
+    /* What is to move, as bytes into room: their number, or -1: not yet, it stays. From here on the
+     * connection is not this generation's: sending returns -1, no callback comes, and the handle is
+     * gone, unless it could not be moved: then thaw is called in this generation. */
+    int64_t (*freeze)(ins_ws *ws, void *room, size_t size);
+    /* Before the first callback in the new generation, or again in the old. version is that of the
+     * code that wrote state. INS_OK goes on; anything else closes with 1012, without close. */
+    int (*thaw)(ins_ws *ws, uint32_t version, const void *state, size_t len);
+    /* The generation drains: once, ahead of freeze. What is sent here still reaches the client. */
+    void (*drain)(ins_ws *ws);
 } ins_socket;
+
+/* Bytes of room for freeze. */
+#define INS_WS_STATE_MAX 16384
 
 /* ---- In open ------------------------------------------------------------ */
 
@@ -86,7 +105,8 @@ INS_API apr_pool_t *ins_ws_pool(ins_ws *ws);
 INS_API ins_request *ins_ws_request(ins_ws *ws);
 /* The chosen subprotocol, or NULL. */
 INS_API const char *ins_ws_protocol(const ins_ws *ws);
-/* As ins_will_block(). */
+/* As ins_will_block(). What a callback sends leaves when it returns, or here, or, once it has lost
+ * the loop, at once. */
 INS_API void ins_ws_will_block(ins_ws *ws);
 
 #ifdef __cplusplus

@@ -203,7 +203,7 @@ static int find_route(struct request *q)
 static void take_place(struct request *q, const struct request_place *place)
 {
     q->pub.per_dir_config = place->per_dir_config;
-    q->pub.handler = place->route->handler_name;
+    q->pub.handler = place->route ? place->route->handler_name : NULL;
     q->match.route = place->route;
     q->match.param_count = place->param_count;
     for (int n = 0; n < place->param_count; n++) {

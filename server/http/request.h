@@ -212,9 +212,9 @@ struct request_place {
 /* The head as text, in as many bytes as request_head_size() says; q's buffer is still there. */
 size_t request_head_size(const struct request *q);
 void request_head_write(const struct request *q, char *out);
-/* A request with that head, begun as by request_begin() but without looking anything up. Any
- * thread; id and place live longer than it. The loop's thread may give it back, else
- * request_free() ends it. NULL: no memory, or no head. */
+/* A request with that head, begun as by request_begin() but without looking anything up: any
+ * thread; the place lives longer than it. place NULL: it is looked up, by the loop's thread. The
+ * loop's thread may give it back, else request_free() ends it. NULL: no memory, or no head. */
 struct request *request_again(struct http_app *app, const char *head, size_t len,
                               const struct request_source *source, const struct request_io *io,
                               void *owner, const struct request_place *place);

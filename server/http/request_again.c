@@ -54,7 +54,7 @@ struct request *request_again(struct http_app *app, const char *head, size_t len
                               const struct request_source *source, const struct request_io *io,
                               void *owner, const struct request_place *place)
 {
-    struct request *q = request_make(app);
+    struct request *q = place ? request_make(app) : request_take(app);
 
     if (q && !parse(q, head, len)) {
         request_free(q);

@@ -183,6 +183,27 @@ int ws_inflate(struct ws_context *context, const struct ws_terms *terms, const c
     return inflate_some(z, out, max);
 }
 
+size_t ws_context_window(const struct ws_context *context, char *out)
+{
+    uInt len = 0;
+
+    if (context->inflate == NULL ||
+        inflateGetDictionary(context->inflate, (Bytef *)out, &len) != Z_OK) {
+        return 0;
+    }
+    return len;
+}
+
+bool ws_context_restore(struct ws_context *context, const char *window, size_t len)
+{
+    if (len == 0) {
+        return true;
+    }
+    context->inflate = make_inflate();
+    return context->inflate != NULL &&
+           inflateSetDictionary(context->inflate, (const Bytef *)window, (uInt)len) == Z_OK;
+}
+
 /* ---- Out ------------------------------------------------------------------- */
 
 /* With the flush's end, which is then cut off. */
@@ -260,6 +281,20 @@ int ws_deflate(struct ws_context *context, const struct ws_terms *terms, const c
 void ws_context_free(struct ws_context *context)
 {
     (void)context;
+}
+
+size_t ws_context_window(const struct ws_context *context, char *out)
+{
+    (void)context;
+    (void)out;
+    return 0;
+}
+
+bool ws_context_restore(struct ws_context *context, const char *window, size_t len)
+{
+    (void)context;
+    (void)window;
+    return len == 0;
 }
 
 #endif

@@ -54,4 +54,10 @@ int ws_deflate(struct ws_context *context, const struct ws_terms *terms, const c
                size_t len, struct ws_bytes *out);
 void ws_context_free(struct ws_context *context);
 
+/* What a peer's next message may refer back to: its length, and where out is not NULL the bytes, at
+ * most WS_WINDOW_BYTES. Our own messages may begin with an empty context at any time. */
+size_t ws_context_window(const struct ws_context *context, char *out);
+/* False: no memory. */
+bool ws_context_restore(struct ws_context *context, const char *window, size_t len);
+
 #endif

@@ -31,6 +31,20 @@ bool ws_bytes_reserve(struct ws_bytes *bytes, size_t more)
     return true;
 }
 
+bool ws_bytes_set(struct ws_bytes *bytes, const void *data, size_t len)
+{
+    bytes->len = 0;
+    if (len == 0) {
+        return true;
+    }
+    if (!ws_bytes_reserve(bytes, len)) {
+        return false;
+    }
+    memcpy(bytes->data, data, len);
+    bytes->len = len;
+    return true;
+}
+
 void ws_bytes_free(struct ws_bytes *bytes)
 {
     free(bytes->data);

@@ -52,6 +52,8 @@ struct ws_bytes {
 
 /* Room for more bytes and a NUL behind len. False: no memory. */
 bool ws_bytes_reserve(struct ws_bytes *bytes, size_t more);
+/* Makes it hold a copy of data; nothing is allocated for nothing. False: no memory. */
+bool ws_bytes_set(struct ws_bytes *bytes, const void *data, size_t len);
 void ws_bytes_free(struct ws_bytes *bytes);
 
 struct ws_rules {

@@ -11,6 +11,7 @@
 
 #include "util/log.h"
 #include "worker/handover.h"
+#include "worker/socket_move.h"
 
 #define LOG_PART "worker"
 
@@ -69,6 +70,7 @@ static void restore_record(struct worker *w, struct conn *c, const struct record
     own->keepalives = r->keepalives;
     own->idle_since = r->idle_since;
     own->idle_allowed = r->idle_allowed;
+    own->protocol = r->protocol;
     record_settle(own);
 }
 
@@ -87,7 +89,8 @@ static bool adopt(struct worker *w, const struct offered *one, int fd)
         return false;
     }
     restore_record(w, c, r);
-    if (!restore_tls(w, c, one) || (r->unread > 0 && !restore_unread(w, c, r, one->unread))) {
+    if (!restore_tls(w, c, one) || (r->unread > 0 && !restore_unread(w, c, r, one->unread)) ||
+        (r->socket > 0 && !socket_unpack(w, c, one->socket, r->socket))) {
         c->fd = -1; /* still the sender's */
         conn_close(w, c);
         return false;

@@ -282,6 +282,11 @@ bool handoff_leave(struct handoff *h)
     return atomic_compare_exchange_strong(&h->word, &expected, loop);
 }
 
+bool handoff_has_loop(const struct handoff *h)
+{
+    return inline_word != 0 && atomic_load(&h->word) == inline_word;
+}
+
 void handoff_will_block(struct handoff *h)
 {
     if (inline_word != 0) {

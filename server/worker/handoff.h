@@ -69,6 +69,8 @@ bool handoff_give_job(struct handoff *h, struct job *job);
  * caller touches nothing of the loop's and unwinds. */
 void handoff_enter(struct handoff *h, unsigned route);
 bool handoff_leave(struct handoff *h);
+/* From inside a handler: does its thread still have the loop? */
+bool handoff_has_loop(const struct handoff *h);
 /* From inside a handler, on any thread: the loop moves on now, if this thread has it. */
 void handoff_will_block(struct handoff *h);
 /* Around a job's module code (it has no loop to lose); microseconds it took. */

@@ -13,7 +13,7 @@
 
 #include "util/log.h"
 #include "worker/adopt.h"
-#include "worker/state.h"
+#include "worker/socket_move.h"
 
 #define LOG_PART "worker"
 
@@ -45,53 +45,102 @@ bool handover_pending(const struct worker *w)
     return false;
 }
 
+bool handover_has_receiver(const struct worker *w)
+{
+    for (unsigned i = 0; i < HANDOVER_PEERS; i++) {
+        if (w->peers[i].fd >= 0 && !w->peers[i].gives) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static size_t unread_bytes(const struct conn *c)
 {
     return c->work != NULL ? c->work->in_end - c->work->in_start : 0;
 }
 
-/* What rides along behind the record. */
-static size_t string_bytes(const struct conn *c, size_t tls)
+/* Lengths of what rides along behind a record. */
+struct strings {
+    size_t unread, tls, socket;
+};
+
+static size_t sum(const struct strings *s)
 {
-    return unread_bytes(c) + tls;
+    return s->unread + s->tls + s->socket;
 }
 
-/* Nothing owed in either direction but a head that nobody has answered; under TLS nothing half
- * done either. *tls: the bytes of its session. */
-static bool can_offer(const struct worker *w, const struct conn *c, size_t *tls)
+/* Between two requests, with nothing owed in either direction but a head that nobody has answered;
+ * or a WebSocket between callbacks. */
+static bool is_parked(const struct conn *c)
 {
-    *tls = 0;
-    if (c->state != CONN_HEAD || c->queued || !handover_possible(w, c) ||
-        transport_output_pending(c)) {
+    if (c->queued) {
         return false;
     }
-    if (c->tls != NULL) {
-        *tls = tls_frozen_size(c->tls);
-        if (*tls == 0) {
-            return false;
-        }
+    return c->state == CONN_SOCKET ? socket_movable(c)
+                                   : c->state == CONN_HEAD && !transport_output_pending(c);
+}
+
+/* Under TLS nothing half done either. */
+static bool can_offer(const struct worker *w, const struct conn *c, struct strings *s)
+{
+    *s = (struct strings){ 0 };
+    if (!is_parked(c) || !handover_possible(w, c)) {
+        return false;
     }
-    return string_bytes(c, *tls) <= OFFER_STRINGS_MAX;
+    s->unread = unread_bytes(c);
+    if (c->tls != NULL) {
+        s->tls = tls_frozen_size(c->tls);
+    }
+    return (c->tls == NULL || s->tls > 0) && sum(s) <= OFFER_STRINGS_MAX;
 }
 
 void handover_park(struct worker *w, struct conn *c)
 {
-    size_t tls;
+    struct strings s;
 
-    if (!c->parked && can_offer(w, c, &tls) && w->parked_count < w->slab.capacity) {
+    if (!c->parked && can_offer(w, c, &s) && w->parked_count < w->slab.capacity) {
         c->parked = true;
         w->parked[w->parked_count++] = conn_tag(&w->slab, c);
     }
 }
 
-static struct conn *next_parked(struct worker *w, size_t *tls)
+/* Back to where it was: the loop reads what came meanwhile. */
+static void put_back(struct worker *w, struct conn *c)
+{
+    if (c->socket != NULL) {
+        socket_unseal(c);
+    }
+    c->state = c->socket != NULL ? CONN_SOCKET : CONN_HEAD;
+    c->can_read = c->can_write = true;
+    loop_ready(w, c);
+}
+
+/* What its module has to do first, it does; then the connection is parked again. */
+static bool is_ready(struct worker *w, struct conn *c, struct strings *s)
+{
+    if (c->state != CONN_SOCKET) {
+        return true;
+    }
+    s->socket = socket_seal(c);
+    if (s->socket > 0 && socket_has_frozen(c) && sum(s) <= OFFER_STRINGS_MAX) {
+        return true;
+    }
+    socket_unseal(c);
+    if (s->socket > 0 && sum(s) + INS_WS_STATE_MAX <= OFFER_STRINGS_MAX) {
+        socket_begin_freeze(w, c);
+    }
+    return false;
+}
+
+static struct conn *next_parked(struct worker *w, struct strings *s)
 {
     while (w->parked_count > 0) {
         struct conn *c = conn_from_tag(&w->slab, w->parked[--w->parked_count]);
 
         if (c != NULL) {
             c->parked = false;
-            if (can_offer(w, c, tls)) {
+            if (can_offer(w, c, s) && is_ready(w, c, s)) {
                 return c;
             }
         }
@@ -101,23 +150,26 @@ static struct conn *next_parked(struct worker *w, size_t *tls)
 
 /* ---- Offering ----------------------------------------------------------- */
 
-static void write_record(struct worker *w, struct conn *c, size_t tls, struct record *into,
-                         char *strings)
+static void write_record(struct worker *w, struct conn *c, const struct strings *s,
+                         struct record *into, char *strings)
 {
     struct record *r = conn_record(&w->slab, c);
-    size_t len = unread_bytes(c);
 
     record_change(r);
-    r->unread = (uint32_t)len;
-    r->tls = (uint32_t)tls;
-    r->head_since = len > 0 ? c->work->since : 0;
+    r->unread = (uint32_t)s->unread;
+    r->tls = (uint32_t)s->tls;
+    r->socket = (uint32_t)s->socket;
+    r->head_since = s->unread > 0 ? c->work->since : 0;
     record_settle(r);
     *into = *r;
-    if (len > 0) {
-        memcpy(strings, c->work->in + c->work->in_start, len);
+    if (s->unread > 0) {
+        memcpy(strings, c->work->in + c->work->in_start, s->unread);
     }
-    if (tls > 0) {
-        tls_freeze(c->tls, strings + len);
+    if (s->tls > 0) {
+        tls_freeze(c->tls, strings + s->unread);
+    }
+    if (s->socket > 0) {
+        socket_pack(c, strings + s->unread + s->tls);
     }
 }
 
@@ -131,28 +183,24 @@ static void take_out(struct worker *w, struct conn *c)
     c->state = CONN_OFFERED;
 }
 
-/* Back to where it was: the loop reads what came meanwhile. */
-static void put_back(struct worker *w, struct conn *c)
-{
-    c->state = CONN_HEAD;
-    c->can_read = c->can_write = true;
-    loop_ready(w, c);
-}
-
 /* Fills a message with what is parked; the length of its payload. */
 static size_t gather(struct worker *w, struct offer_buffer *buf, struct offer *offer, int *fds)
 {
-    size_t used = 0, records, tls;
+    size_t used = 0, records;
+    struct strings s;
     struct conn *c;
 
-    while (offer->count < OFFER_MAX && (c = next_parked(w, &tls)) != NULL) {
-        size_t len = string_bytes(c, tls);
+    while (offer->count < OFFER_MAX && (c = next_parked(w, &s)) != NULL) {
+        size_t len = sum(&s);
 
         if (used + len > OFFER_STRINGS_MAX) {
+            if (c->socket != NULL) {
+                socket_unseal(c);
+            }
             handover_park(w, c);
             break;
         }
-        write_record(w, c, tls, &buf->records[offer->count], buf->strings + used);
+        write_record(w, c, &s, &buf->records[offer->count], buf->strings + used);
         take_out(w, c);
         fds[offer->count] = c->fd;
         offer->conns[offer->count++] = c;
@@ -190,6 +238,21 @@ static void give_up_offer(struct worker *w, struct peer *p, unsigned index)
     forget_offer(p, index);
 }
 
+/* Nobody is left to take them: they go on here, those that were frozen for it too. */
+static void unpark_all(struct worker *w)
+{
+    while (w->parked_count > 0) {
+        struct conn *c = conn_from_tag(&w->slab, w->parked[--w->parked_count]);
+
+        if (c != NULL) {
+            c->parked = false;
+            if (c->state == CONN_SOCKET) {
+                loop_ready(w, c);
+            }
+        }
+    }
+}
+
 static void close_peer(struct worker *w, struct peer *p)
 {
     while (p->offer_count > 0) {
@@ -198,6 +261,9 @@ static void close_peer(struct worker *w, struct peer *p)
     loop_unwatch(w, p->fd);
     (void)close(p->fd);
     p->fd = -1;
+    if (!handover_has_receiver(w)) {
+        unpark_all(w);
+    }
 }
 
 static void offer_some(struct worker *w, struct peer *p)

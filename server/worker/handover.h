@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The handover on the wire: CONN_OFFER carries records, then for each in the
- * same order its strings (unread bytes, then its TLS session), with one descriptor a record;
+ * same order its strings (unread bytes, TLS session, WebSocket), with one descriptor a record;
  * CONN_TAKEN says which of them the receiver has adopted. The sender keeps each connection until
  * then. Where a TLS session is among them, both sides wipe the message.
  */
@@ -28,7 +28,7 @@ struct offer_header {
 /* What offer_next() finds. Pointers go into the message. */
 struct offered {
     struct record record;
-    const unsigned char *unread, *tls;
+    const unsigned char *unread, *tls, *socket;
 };
 
 /* Walks an offer, whoever sent it. */

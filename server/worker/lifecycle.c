@@ -74,7 +74,7 @@ static struct record *fill_record(struct worker *w, struct conn *c, const struct
     r->idle_since = w->now;
     r->idle_allowed = 0;
     r->head_since = 0;
-    r->unread = r->tls = 0;
+    r->unread = r->tls = r->socket = 0;
     r->peer_len = set_address(&r->peer, peer, peer_len);
     r->local_len = set_local(&r->local, l, c->fd);
     record_settle(r);

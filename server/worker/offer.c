@@ -27,7 +27,7 @@ bool offer_check(struct offer_walk *walk, const void *message, size_t len, int f
         struct record r;
 
         memcpy(&r, walk->records + i * sizeof(r), sizeof(r));
-        strings += (uint64_t)r.unread + r.tls;
+        strings += (uint64_t)r.unread + r.tls + r.socket;
     }
     return len == sizeof(*h) + records + strings;
 }
@@ -40,14 +40,16 @@ bool offer_next(struct offer_walk *walk, struct offered *one)
     memcpy(&one->record, walk->records + walk->next * sizeof(one->record), sizeof(one->record));
     one->unread = walk->strings;
     one->tls = one->unread + one->record.unread;
-    walk->strings = one->tls + one->record.tls;
+    one->socket = one->tls + one->record.tls;
+    walk->strings = one->socket + one->record.socket;
     walk->next++;
     return true;
 }
 
 bool offer_readable(const struct record *r)
 {
-    return (r->version == RECORD_VERSION || r->version == RECORD_VERSION - 1) &&
-           r->size == RECORD_SIZE && (r->sequence & 1) == 0 && r->protocol == RECORD_HTTP1 &&
+    return r->version >= RECORD_OLDEST && r->version <= RECORD_VERSION && r->size == RECORD_SIZE &&
+           (r->sequence & 1) == 0 &&
+           r->protocol == (r->socket > 0 ? RECORD_WEBSOCKET : RECORD_HTTP1) &&
            r->peer_len <= sizeof(r->peer) && r->unread <= OFFER_STRINGS_MAX;
 }

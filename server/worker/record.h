@@ -12,10 +12,10 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-/* 2: tls, which an older record has as 0. The version before is read too. */
-enum { RECORD_VERSION = 2, RECORD_SIZE = 256 };
+/* 2: tls, 3: socket, which older records have as 0. They are read too. */
+enum { RECORD_VERSION = 3, RECORD_OLDEST = 1, RECORD_SIZE = 256 };
 
-enum record_protocol { RECORD_HTTP1 = 1 };
+enum record_protocol { RECORD_HTTP1 = 1, RECORD_WEBSOCKET = 2 };
 
 union record_address {
     struct sockaddr any;
@@ -38,8 +38,9 @@ struct record {
     uint16_t peer_len;    /* 0 on a unix socket */
     uint16_t local_len;
     union record_address peer, local;
-    uint32_t tls; /* bytes behind the unread ones: the TLS session (tls_freeze()); 0: plain */
-    uint8_t room[RECORD_SIZE - 124];
+    uint32_t tls;    /* bytes behind the unread ones: the TLS session (tls_freeze()); 0: plain */
+    uint32_t socket; /* and behind that: the WebSocket (socket_pack()); 0: none */
+    uint8_t room[RECORD_SIZE - 128];
 };
 
 static_assert(sizeof(struct record) == RECORD_SIZE, "a record fills its slot");

@@ -68,9 +68,30 @@ static void call_close(struct ins_ws *ws)
     }
 }
 
+static void call_drain(struct ins_ws *ws)
+{
+    ws->endpoint->drain(ws);
+}
+
+static void call_freeze(struct ins_ws *ws)
+{
+    ws->frozen_bytes = -1;
+    ws->state.len = 0;
+    socket_close_queue(ws);
+    if (ws_bytes_reserve(&ws->state, INS_WS_STATE_MAX)) {
+        ws->frozen_bytes = ws->endpoint->freeze(ws, ws->state.data, INS_WS_STATE_MAX);
+    }
+}
+
+static void call_thaw(struct ins_ws *ws)
+{
+    ws->thaw_failed =
+        ws->endpoint->thaw(ws, ws->state_version, ws->state.data, ws->state.len) != INS_OK;
+}
+
 static void (*const calls[SOCKET_CALLS])(struct ins_ws *) = {
-    [CALL_MESSAGE] = call_message,
-    [CALL_CLOSE] = call_close,
+    [CALL_MESSAGE] = call_message, [CALL_CLOSE] = call_close, [CALL_DRAIN] = call_drain,
+    [CALL_FREEZE] = call_freeze,   [CALL_THAW] = call_thaw,
 };
 
 static void run_call(struct conn *c)
@@ -88,8 +109,11 @@ static void run_call(struct conn *c)
 
 static enum step start_call(struct conn *c, enum socket_call call)
 {
+    const struct route *route = c->socket->place.route;
+
     c->socket->call = (uint8_t)call;
-    c->work->call = (struct module_call){ run_call, c->socket->place.route->index, CONN_SOCKET };
+    c->work->call =
+        (struct module_call){ run_call, route != NULL ? route->index : UINT_MAX, CONN_SOCKET };
     c->state = CONN_WAITING;
     return STEP_NEXT;
 }
@@ -153,13 +177,8 @@ static enum step finish(struct worker *w, struct conn *c)
 static enum io flush(struct worker *w, struct conn *c)
 {
     struct ins_ws *ws = c->socket;
-    enum io io;
+    enum io io = socket_flush(ws);
 
-    do {
-        socket_take_queue(ws, c->work);
-        io = transport_flush(c);
-        socket_sent(ws, c->work);
-    } while (io == IO_DONE && socket_has_queue(ws));
     if (io == IO_DONE) {
         ws->stalled = 0;
     }
@@ -232,7 +251,13 @@ static enum step rest(struct worker *w, struct conn *c)
     if (!timer_armed(&c->timer)) {
         arm(w, c);
     }
-    return conn_register(w, c) ? STEP_WAIT : STEP_CLOSED;
+    if (!conn_register(w, c)) {
+        return STEP_CLOSED;
+    }
+    if (w->draining) {
+        handover_park(w, c);
+    }
+    return STEP_WAIT;
 }
 
 void socket_timeout(struct worker *w, struct conn *c)
@@ -332,21 +357,92 @@ static enum step read_some(struct worker *w, struct conn *c)
 /* ---- The step
  * ------------------------------------------------------------------------------------ */
 
+static enum step message_done(struct conn *c)
+{
+    struct ins_ws *ws = c->socket;
+    unsigned failed = ws->failed;
+
+    ws->failed = 0;
+    ws_parser_next(&ws->parser, &ws->message);
+    return failed != 0 ? fail(c, failed, "a message that cannot be decompressed") : STEP_NEXT;
+}
+
+static enum step close_done(struct conn *c)
+{
+    c->socket->ended = true;
+    return STEP_NEXT;
+}
+
+static enum step drain_done(struct conn *c)
+{
+    c->socket->drained = true;
+    return STEP_NEXT;
+}
+
+static enum step freeze_done(struct conn *c)
+{
+    struct ins_ws *ws = c->socket;
+
+    ws->wants_freeze = false;
+    if (ws->frozen_bytes < 0 || ws->frozen_bytes > INS_WS_STATE_MAX) {
+        ws_bytes_free(&ws->state);
+        socket_open_queue(ws);
+        c->refused = true;
+        return STEP_NEXT;
+    }
+    ws->state.len = (size_t)ws->frozen_bytes;
+    ws->state_version = ws->endpoint->version;
+    ws->frozen = true;
+    return STEP_NEXT;
+}
+
+/* Nobody is told of the end: in this generation it has not begun. */
+static enum step restart(struct conn *c, const char *why)
+{
+    static const ins_socket nobody;
+
+    c->socket->endpoint = &nobody;
+    return fail(c, WS_SERVICE_RESTART, why);
+}
+
+static enum step thaw_done(struct conn *c)
+{
+    ws_bytes_free(&c->socket->state);
+    return c->socket->thaw_failed ? restart(c, "the endpoint cannot go on with it") : STEP_NEXT;
+}
+
+static enum step (*const done[SOCKET_CALLS])(struct conn *) = {
+    [CALL_MESSAGE] = message_done, [CALL_CLOSE] = close_done, [CALL_DRAIN] = drain_done,
+    [CALL_FREEZE] = freeze_done,   [CALL_THAW] = thaw_done,
+};
+
 /* A callback has returned. */
 static enum step after_call(struct conn *c)
 {
-    struct ins_ws *ws = c->socket;
-    enum socket_call call = ws->call;
-    unsigned failed = ws->failed;
+    enum socket_call call = c->socket->call;
 
-    ws->call = CALL_NONE;
-    ws->failed = 0;
-    if (call == CALL_CLOSE) {
-        ws->ended = true;
-        return STEP_NEXT;
+    c->socket->call = CALL_NONE;
+    return done[call](c);
+}
+
+/* ---- Moving -------------------------------------------------------------------------------------
+ */
+
+/* It has come from another worker, or could not go to one. */
+static enum step thaw(struct conn *c)
+{
+    struct ins_ws *ws = c->socket;
+
+    ws->thaws = ws->frozen = false;
+    socket_open_queue(ws);
+    if (ws->place.route == NULL) {
+        return restart(c, "the endpoint is gone");
     }
-    ws_parser_next(&ws->parser, &ws->message);
-    return failed != 0 ? fail(c, failed, "a message that cannot be decompressed") : STEP_NEXT;
+    if (ws->endpoint->thaw != NULL) {
+        return start_call(c, CALL_THAW);
+    }
+    ws_bytes_free(&ws->state);
+    return STEP_NEXT;
 }
 
 /* Nobody takes it over: it is asked to go. */
@@ -355,6 +451,18 @@ static void say_going_away(const struct worker *w, struct ins_ws *ws)
     if (w->draining && !w->hand_over) {
         (void)socket_close_frame(ws, WS_GOING_AWAY, NULL);
     }
+}
+
+/* The callback that the worker's draining wants next. */
+static enum socket_call next_call(const struct worker *w, const struct ins_ws *ws)
+{
+    if (!w->draining || ws->ended || ws->lost) {
+        return CALL_NONE;
+    }
+    if (!ws->drained && ws->endpoint->drain != NULL) {
+        return CALL_DRAIN;
+    }
+    return ws->wants_freeze ? CALL_FREEZE : CALL_NONE;
 }
 
 /* Our close frame is on its way: the peer's is awaited for a while. */
@@ -371,6 +479,7 @@ static void note_closing(struct worker *w, struct conn *c)
 enum step socket_step(struct worker *w, struct conn *c)
 {
     struct ins_ws *ws = c->socket;
+    enum socket_call call;
     enum io io;
 
     if (conn_work(w, c) == NULL) {
@@ -379,8 +488,18 @@ enum step socket_step(struct worker *w, struct conn *c)
     if (ws->call != CALL_NONE) {
         return after_call(c);
     }
+    if (ws->thaws || (ws->frozen && (ws->lost || c->refused || !handover_has_receiver(w)))) {
+        return thaw(c);
+    }
+    if (ws->frozen) {
+        return rest(w, c);
+    }
     if (ws->lost && !ws->ended) {
         return lose(c);
+    }
+    call = next_call(w, ws);
+    if (call != CALL_NONE) {
+        return start_call(c, call);
     }
     if (!ws->ended && c->work->in_start < c->work->in_end) {
         return parse(c);

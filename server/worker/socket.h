@@ -29,7 +29,15 @@ struct ws_queue {
     size_t bytes;
 };
 
-enum socket_call { CALL_NONE, CALL_MESSAGE, CALL_CLOSE, SOCKET_CALLS };
+enum socket_call {
+    CALL_NONE,
+    CALL_MESSAGE,
+    CALL_CLOSE,
+    CALL_DRAIN,
+    CALL_FREEZE,
+    CALL_THAW,
+    SOCKET_CALLS
+};
 
 struct ins_ws {
     _Atomic uint32_t refs; /* the connection's, wakes', the module's */
@@ -66,6 +74,13 @@ struct ins_ws {
     bool lost;       /* the connection is of no more use */
     uint16_t failed; /* a message could not be read: the status to close with */
     uint16_t code;   /* for the close callback */
+    bool drained;    /* the drain callback has run */
+    bool wants_freeze, frozen;
+    bool thaws; /* thaw is the next callback */
+    bool thaw_failed;
+    int64_t frozen_bytes;  /* what freeze returned */
+    struct ws_bytes state; /* the module's, frozen */
+    uint32_t state_version;
     char reason[WS_REASON_MAX + 1];
 
     /* Under the lock */
@@ -73,7 +88,8 @@ struct ins_ws {
     struct ws_queue queue;
     struct ws_queue behind; /* a message is being streamed: these follow it */
     struct ws_context context;
-    bool shut; /* a close frame is queued, or the connection is gone */
+    bool shut;   /* a close frame is queued, or the connection is gone */
+    bool moving; /* nothing can be queued: it may be another worker's soon */
     bool streaming, stream_begun;
     uint8_t stream_type;
 
@@ -82,6 +98,11 @@ struct ins_ws {
 };
 
 /* ---- socket_open.c -------------------------------------------------------- */
+
+/* For a connection that has none; NULL: no memory. */
+struct ins_ws *socket_make(struct worker *w, struct conn *c);
+/* Notes all that a begun request tells; by the loop. False: no memory. */
+bool socket_keep_request(struct worker *w, struct ins_ws *ws, const struct request *q);
 
 /* struct request_io's: handshake and open callback. */
 int socket_upgrade(struct request *q);
@@ -110,11 +131,12 @@ void socket_control(struct ins_ws *ws, enum ws_opcode opcode, const void *data, 
 bool socket_close_frame(struct ins_ws *ws, unsigned code, const char *reason);
 /* Bytes as they are, ahead of everything. False: no memory. */
 bool socket_prepend(struct ins_ws *ws, const char *data, size_t len);
-/* Moves frames from the queue to what is being sent. */
-void socket_take_queue(struct ins_ws *ws, struct work *work);
-/* Frees what has been sent. */
-void socket_sent(struct ins_ws *ws, const struct work *work);
+/* Sends as much as the client takes now; the connection's owner. */
+enum io socket_flush(struct ins_ws *ws);
 bool socket_has_queue(struct ins_ws *ws);
+/* What is in it goes to what is being sent, and nothing comes into it any more; and again. */
+void socket_close_queue(struct ins_ws *ws);
+void socket_open_queue(struct ins_ws *ws);
 bool socket_is_shut(struct ins_ws *ws);
 /* Nothing can be sent any more; what was queued is forgotten. */
 void socket_shut(struct ins_ws *ws);

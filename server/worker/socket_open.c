@@ -15,7 +15,7 @@
 
 /* ---- Making and forgetting ------------------------------------------------------ */
 
-static struct ins_ws *make(struct worker *w, struct conn *c)
+struct ins_ws *socket_make(struct worker *w, struct conn *c)
 {
     struct ins_ws *ws = calloc(1, sizeof(*ws));
 
@@ -26,6 +26,7 @@ static struct ins_ws *make(struct worker *w, struct conn *c)
         ws->tag = conn_tag(&w->slab, c);
         ws->id = conn_record(&w->slab, c)->id;
         pthread_mutex_init(&ws->lock, NULL);
+        c->socket = ws;
     }
     return ws;
 }
@@ -55,6 +56,7 @@ void socket_drop(struct conn *c)
     c->socket = NULL;
     socket_shut(ws);
     ws_bytes_free(&ws->message);
+    ws_bytes_free(&ws->state);
     if (ws->pool != NULL) {
         apr_pool_destroy(ws->pool);
         ws->pool = NULL;
@@ -93,11 +95,10 @@ int socket_upgrade(struct request *q)
     const char *why = NULL;
     int status;
 
-    ws = make(worker_self, c);
+    ws = socket_make(worker_self, c);
     if (ws == NULL) {
         return 503;
     }
-    c->socket = ws;
     ws->endpoint = q->match.route->socket;
     ws_settings_read(&q->pub, &ws->settings);
     status = ws_handshake_check(&q->pub, &ws->settings, &ws->terms, &why);
@@ -147,7 +148,7 @@ static size_t params_size(const struct route_match *match)
 }
 
 /* In one block: parameters, then texts, and the head, which is last. */
-static bool keep_request(struct ins_ws *ws, const struct request *q)
+static bool keep_texts(struct ins_ws *ws, const struct request *q)
 {
     const struct route_match *match = &q->match;
     size_t head_len = request_head_size(q);
@@ -178,18 +179,47 @@ static bool keep_request(struct ins_ws *ws, const struct request *q)
 /* Past the number that is remembered, merged sections lie in the request's pool. */
 static void keep_location(struct worker *w, struct ins_ws *ws, const struct request *q)
 {
-    if (!http_locations_last(w->http)) {
+    if (ws->place.route != NULL && !http_locations_last(w->http)) {
         ws->place.per_dir_config = http_locate(w->http, q->pub.server, q->pub.uri, ins_ws_pool(ws));
     }
 }
 
-/* ---- The 101 ---------------------------------------------------------------------------- */
-
-static void set_rules(struct ins_ws *ws)
+static void keep_settings(struct ins_ws *ws, const struct request *q)
 {
+    static const ins_socket nobody;
+
+    ws->endpoint = ws->place.route != NULL ? ws->place.route->socket : &nobody;
+    if (ws->place.route != NULL) {
+        ws_settings_read(&q->pub, &ws->settings);
+    }
     ws->rules = (struct ws_rules){ .max_frame = (uint64_t)ws->settings.max_frame,
                                    .max_message = (uint64_t)ws->settings.max_message,
                                    .compression = ws->terms.on };
+}
+
+bool socket_keep_request(struct worker *w, struct ins_ws *ws, const struct request *q)
+{
+    if (!keep_texts(ws, q)) {
+        return false;
+    }
+    if (q->match.route == NULL || q->match.route->socket == NULL) {
+        ws->place.route = NULL; /* this generation has no endpoint there */
+    }
+    keep_location(w, ws, q);
+    keep_settings(ws, q);
+    return true;
+}
+
+/* ---- The 101 ---------------------------------------------------------------------------- */
+
+/* Who looks at the record alone must not take it for an HTTP connection. */
+static void mark_record(struct worker *w, const struct conn *c)
+{
+    struct record *r = conn_record(&w->slab, c);
+
+    record_change(r);
+    r->protocol = RECORD_WEBSOCKET;
+    record_settle(r);
 }
 
 enum step socket_begin(struct worker *w, struct conn *c)
@@ -207,14 +237,13 @@ enum step socket_begin(struct worker *w, struct conn *c)
     else if (!socket_prepend(ws, head, len)) {
         return http_conn_close(w, c);
     }
-    if (!keep_request(ws, q)) {
+    if (!socket_keep_request(w, ws, q)) {
         return http_conn_close(w, c);
     }
-    keep_location(w, ws, q);
-    set_rules(ws);
     ws->heard = w->now;
     request_give(q);
     work->request = NULL;
+    mark_record(w, c);
     c->state = CONN_SOCKET;
     return STEP_NEXT;
 }
@@ -284,9 +313,4 @@ apr_pool_t *ins_ws_pool(ins_ws *ws)
         (void)apr_pool_create_unmanaged_ex(&ws->pool, NULL, NULL);
     }
     return ws->pool;
-}
-
-void ins_ws_will_block(ins_ws *ws)
-{
-    handoff_will_block(&ws->worker->handoff);
 }

@@ -81,13 +81,20 @@ static void drop_oldest(struct ws_queue *q, size_t wanted, size_t max)
 
 /* ---- Waking the loop ---------------------------------------------------------- */
 
-/* The loop looks anyway when a callback of the same connection returns. */
+/* The loop looks anyway when a callback of the same connection returns; one that takes its time
+ * sends by itself. */
 static void wake(struct ins_ws *ws)
 {
     struct worker *w = ws->worker;
     struct ins_ws *head;
 
-    if (socket_current == ws || atomic_exchange(&ws->woken, true)) {
+    if (socket_current == ws) {
+        if (ws->call != CALL_NONE && !handoff_has_loop(&w->handoff)) {
+            (void)socket_flush(ws);
+        }
+        return;
+    }
+    if (atomic_exchange(&ws->woken, true)) {
         return;
     }
     ins_ws_hold(ws);
@@ -135,6 +142,12 @@ static struct ws_chunk *make_frame(uint8_t first, const void *data, size_t len)
     return chunk;
 }
 
+/* With the lock held. */
+static bool can_queue(const struct ins_ws *ws)
+{
+    return !ws->shut && !ws->moving;
+}
+
 /* With the lock held. A message as a frame, compressed where that was agreed. */
 static struct ws_chunk *make_message(struct ins_ws *ws, uint8_t type, const void *data, size_t len)
 {
@@ -162,7 +175,7 @@ static bool close_locked(struct ins_ws *ws, unsigned code, const char *reason)
     char payload[WS_CONTROL_MAX];
     struct ws_chunk *chunk;
 
-    if (ws->shut) {
+    if (!can_queue(ws)) {
         return false;
     }
     while (reason != NULL && len > 0 && reason[len] != '\0' &&
@@ -218,7 +231,7 @@ int ins_ws_send(ins_ws *ws, int type, const void *data, size_t len)
         return -1;
     }
     pthread_mutex_lock(&ws->lock);
-    if (!ws->shut && make_way(ws, len)) {
+    if (can_queue(ws) && make_way(ws, len)) {
         chunk = make_message(ws, (uint8_t)type, data, len);
     }
     if (chunk != NULL) {
@@ -239,7 +252,7 @@ int ins_ws_begin(ins_ws *ws, int type)
     bool begun = false;
 
     pthread_mutex_lock(&ws->lock);
-    if (!ws->shut && !ws->streaming && (type == WS_TEXT || type == WS_BINARY)) {
+    if (can_queue(ws) && !ws->streaming && (type == WS_TEXT || type == WS_BINARY)) {
         ws->streaming = begun = true;
         ws->stream_begun = false;
         ws->stream_type = (uint8_t)type;
@@ -254,7 +267,7 @@ static int send_part(struct ins_ws *ws, uint8_t fin, const void *data, size_t le
     struct ws_chunk *chunk = NULL;
 
     pthread_mutex_lock(&ws->lock);
-    if (!ws->shut && ws->streaming && make_way(ws, len)) {
+    if (can_queue(ws) && ws->streaming && make_way(ws, len)) {
         uint8_t opcode = ws->stream_begun ? WS_CONTINUATION : ws->stream_type;
 
         chunk = make_frame((uint8_t)(fin | opcode), data, len);
@@ -312,7 +325,7 @@ void socket_control(struct ins_ws *ws, enum ws_opcode opcode, const void *data, 
     struct ws_chunk *chunk = make_frame((uint8_t)(WS_FIN | opcode), data, len);
 
     pthread_mutex_lock(&ws->lock);
-    if (chunk != NULL && !ws->shut) {
+    if (chunk != NULL && can_queue(ws)) {
         append(&ws->queue, chunk);
         chunk = NULL;
     }
@@ -341,22 +354,21 @@ bool socket_prepend(struct ins_ws *ws, const char *data, size_t len)
 
 /* ---- Out of the queue ---------------------------------------------------------------- */
 
-void socket_take_queue(struct ins_ws *ws, struct work *work)
+/* What is taken cannot be dropped any more, so it is not much. */
+static void take_queue(struct ins_ws *ws, struct work *work)
 {
     pthread_mutex_lock(&ws->lock);
     while (ws->queue.first != NULL && ws->sending.bytes < SENDING_MAX) {
-        struct ws_chunk *chunk = take_first(&ws->queue);
-
-        append(&ws->sending, chunk);
-        if (work->piece == NULL) {
-            work->piece = &chunk->piece;
-            work->piece_sent = 0;
-        }
+        append(&ws->sending, take_first(&ws->queue));
     }
     pthread_mutex_unlock(&ws->lock);
+    if (work->piece == NULL && ws->sending.first != NULL) {
+        work->piece = &ws->sending.first->piece;
+        work->piece_sent = 0;
+    }
 }
 
-void socket_sent(struct ins_ws *ws, const struct work *work)
+static void free_sent(struct ins_ws *ws, const struct work *work)
 {
     while (ws->sending.first != NULL && &ws->sending.first->piece != work->piece) {
         struct ws_chunk *chunk = take_first(&ws->sending);
@@ -364,6 +376,27 @@ void socket_sent(struct ins_ws *ws, const struct work *work)
         ws->bytes_out += chunk->piece.len;
         free(chunk);
     }
+}
+
+enum io socket_flush(struct ins_ws *ws)
+{
+    struct work *work = ws->conn->work;
+    enum io io;
+
+    do {
+        take_queue(ws, work);
+        io = transport_flush(ws->conn);
+        free_sent(ws, work);
+    } while (io == IO_DONE && socket_has_queue(ws));
+    return io;
+}
+
+void ins_ws_will_block(ins_ws *ws)
+{
+    if (socket_current == ws && ws->call != CALL_NONE) {
+        (void)socket_flush(ws);
+    }
+    handoff_will_block(&ws->worker->handoff);
 }
 
 bool socket_has_queue(struct ins_ws *ws)
@@ -374,6 +407,23 @@ bool socket_has_queue(struct ins_ws *ws)
     has = ws->queue.first != NULL;
     pthread_mutex_unlock(&ws->lock);
     return has;
+}
+
+void socket_close_queue(struct ins_ws *ws)
+{
+    pthread_mutex_lock(&ws->lock);
+    ws->moving = true;
+    while (ws->queue.first != NULL) {
+        append(&ws->sending, take_first(&ws->queue));
+    }
+    pthread_mutex_unlock(&ws->lock);
+}
+
+void socket_open_queue(struct ins_ws *ws)
+{
+    pthread_mutex_lock(&ws->lock);
+    ws->moving = false;
+    pthread_mutex_unlock(&ws->lock);
 }
 
 bool socket_is_shut(struct ins_ws *ws)

@@ -198,6 +198,8 @@ void handover_pump(struct worker *w);
 /* Can this connection go on in another worker? */
 bool handover_possible(const struct worker *w, const struct conn *c);
 bool handover_pending(const struct worker *w);
+/* Is there a worker to offer anything to? */
+bool handover_has_receiver(const struct worker *w);
 
 /* ---- control.c ---------------------------------------------------------- */
 
