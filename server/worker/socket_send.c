@@ -65,18 +65,27 @@ static void empty(struct ws_queue *q)
 /* The oldest messages that nothing has been sent of, until there is room. */
 static void drop_oldest(struct ws_queue *q, size_t wanted, size_t max)
 {
-    struct ws_queue kept = { NULL, NULL, 0 };
-    struct ws_chunk *chunk;
+    struct ws_chunk *before = NULL, *chunk = q->first;
 
-    while ((chunk = take_first(q)) != NULL) {
-        if (chunk->droppable && kept.bytes + chunk->piece.len + q->bytes + wanted > max) {
-            free(chunk);
+    while (chunk != NULL && q->bytes + wanted > max) {
+        struct ws_chunk *next = next_of(chunk);
+
+        if (!chunk->droppable) {
+            before = chunk;
         }
         else {
-            append(&kept, chunk);
+            if (before == NULL) {
+                q->first = next;
+            }
+            else {
+                before->piece.next = chunk->piece.next;
+            }
+            q->last = next == NULL ? before : q->last;
+            q->bytes -= chunk->piece.len;
+            free(chunk);
         }
+        chunk = next;
     }
-    *q = kept;
 }
 
 /* ---- Waking the loop ---------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "../unit/tls_fixture.h"
 #include "util/check.h"
 #include "worker/handover.h"
+#include "worker/socket_move.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,15 +64,39 @@ static void use(struct tls_conn *t)
     tls_shutdown(t);
 }
 
+/* A WebSocket's strings lie within it, and its parser can go on. */
+static void look_at_socket(const struct offered *one)
+{
+    static const struct ws_rules rules = { 1000, 1000, true };
+    char input[] = "\x01\x85maskhello\x80\x83maskabc";
+    struct socket_strings s;
+    struct ws_bytes message = { NULL, 0, 0 };
+    struct socket_wire wire;
+    size_t used = 0;
+    const char *why;
+
+    if (!socket_wire_read(&wire, &s, one->socket, one->record.socket)) {
+        return;
+    }
+    INS_CHECK((const uint8_t *)s.head >= one->socket + sizeof(wire));
+    INS_CHECK(s.state == NULL ||
+              (const uint8_t *)s.state + wire.state == one->socket + one->record.socket);
+    INS_CHECK(ws_bytes_set(&message, s.message, wire.message));
+    (void)ws_parse(&wire.parser, &rules, &message, input, sizeof(input) - 1, &used, &why);
+    INS_CHECK(used < sizeof(input));
+    ws_bytes_free(&message);
+}
+
 static void look_at(const struct offered *one, const uint8_t *message, size_t size)
 {
     struct tls_conn *t;
 
-    INS_CHECK(one->unread >= message && one->tls >= one->unread);
-    INS_CHECK(one->tls + one->record.tls <= message + size);
+    INS_CHECK(one->unread >= message && one->tls >= one->unread && one->socket >= one->tls);
+    INS_CHECK(one->socket + one->record.socket <= message + size);
     if (!offer_readable(&one->record)) {
         return;
     }
+    look_at_socket(one);
     t = tls_thaw(&fixture->hosts, one->tls, one->record.tls);
     if (t) {
         use(t);
