@@ -11,7 +11,7 @@
 #include "../unit/tls_fixture.h"
 #include "util/check.h"
 #include "worker/handover.h"
-#include "worker/socket_move.h"
+#include "worker/socket_wire.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
