@@ -287,6 +287,21 @@ static enum ws_news end_frame(struct ws_parser *p, struct ws_bytes *message, con
     return WS_NEWS_MESSAGE;
 }
 
+bool ws_parser_sound(const struct ws_parser *p)
+{
+    if (p->message > WS_BINARY || p->control_len > WS_CONTROL_MAX) {
+        return false;
+    }
+    if (!p->in_payload) {
+        return p->head_len < head_length(p);
+    }
+    if (p->head_len != 0 || p->left >> 63 != 0) {
+        return false;
+    }
+    return is_control(p) ? p->left <= WS_CONTROL_MAX && p->left + p->control_len <= WS_CONTROL_MAX
+                         : p->message != 0;
+}
+
 void ws_parser_next(struct ws_parser *p, struct ws_bytes *message)
 {
     p->message = 0;

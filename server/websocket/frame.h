@@ -90,6 +90,8 @@ enum ws_news {
  * compressed message is collected as it came. */
 enum ws_news ws_parse(struct ws_parser *p, const struct ws_rules *rules, struct ws_bytes *message,
                       char *in, size_t len, size_t *consumed, const char **why);
+/* Is it one that ws_parse() can have left behind, wherever these bytes come from? */
+bool ws_parser_sound(const struct ws_parser *p);
 /* The message was taken. */
 void ws_parser_next(struct ws_parser *p, struct ws_bytes *message);
 /* The close frame in p->control: its status (WS_NO_STATUS where it has none) and its

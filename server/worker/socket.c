@@ -531,8 +531,11 @@ void socket_farewell(struct worker *w)
     for (uint32_t i = 0; i < w->slab.used; i++) {
         struct conn *c = &w->slab.list[i];
 
-        if (c->state == CONN_SOCKET && !c->socket->ended && conn_work(w, c) != NULL &&
-            socket_close_frame(c->socket, code, NULL)) {
+        if (c->state != CONN_SOCKET || c->socket->ended || conn_work(w, c) == NULL) {
+            continue;
+        }
+        socket_open_queue(c->socket);
+        if (socket_close_frame(c->socket, code, NULL)) {
             (void)flush(w, c);
             (void)shutdown(c->fd, SHUT_WR);
         }

@@ -4,14 +4,6 @@
 
 #include <string.h>
 
-static bool parser_sound(const struct ws_parser *p)
-{
-    return p->head_len < WS_HEAD_MAX && p->control_len <= WS_CONTROL_MAX && p->in_payload <= 1 &&
-           p->left >> 63 == 0 && p->message <= WS_BINARY && p->compressed <= 1 &&
-           (!p->in_payload || (p->first & 0x0f) < 0x08 ||
-            p->left + p->control_len <= WS_CONTROL_MAX);
-}
-
 static bool terms_sound(const struct ws_terms *t)
 {
     return !t->on || (ws_deflate_available() && t->server_bits >= WS_WINDOW_MIN &&
@@ -41,8 +33,8 @@ bool socket_wire_read(struct socket_wire *wire, struct socket_strings *s, const 
         return false;
     }
     memcpy(wire, data, sizeof(*wire));
-    if (wire->size != sizeof(*wire) || !parser_sound(&wire->parser) || !terms_sound(&wire->terms) ||
-        wire->window > WS_WINDOW_BYTES ||
+    if (wire->size != sizeof(*wire) || !ws_parser_sound(&wire->parser) ||
+        !terms_sound(&wire->terms) || wire->window > WS_WINDOW_BYTES ||
         len - sizeof(*wire) != (uint64_t)wire->head + wire->id + wire->user + wire->protocol +
                                    wire->message + wire->output + wire->window + wire->state) {
         return false;

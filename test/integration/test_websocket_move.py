@@ -307,6 +307,37 @@ def test_an_older_state_than_the_code_is_told_its_version(live):
         assert ws.closed() == 1012
 
 
+def test_an_upgrade_of_the_binary_moves_them_and_a_rollback_back(live):
+    with Socket(live.s.address, "/plain") as ws, Socket(live.s.address, "/count") as count:
+        live.reload()
+        live.alone()
+        for verb, version in (("upgrade", 2), ("rollback", 1)):
+            outcome = live.s.graceful(verb)
+            assert outcome["ok"], outcome
+            live.alone()
+            ws.text("x")
+            assert said(ws) == f"{version} plain x 1"
+        # state of version 2, which the code of version 1 refused
+        assert count.closed() == 1012
+
+
+def test_those_that_the_new_worker_has_no_room_for_go_on_in_the_old_one(server):
+    live = Live(server, deadline=6, workers=1)
+    sockets = [Socket(live.s.address, target) for target in ("/plain", "/count") * 5]
+    live.s.write_config(live.s.config + "MaxConnections 4\n")
+    live.reload()
+    versions = []
+    for ws in sockets:
+        ws.text("x")
+        versions.append(said(ws).split()[0])
+    assert versions.count("2") <= 4 and versions.count("1") >= 6, versions
+    for ws, version in zip(sockets, versions):
+        if version == "1":
+            assert ws.closed() == 1012
+        ws.close()
+    live.alone()
+
+
 @pytest.mark.parametrize("target", ["/keeps", "/count?name=stay"])
 def test_one_that_cannot_move_stays_until_the_deadline(server, target):
     live = Live(server, deadline=2)
