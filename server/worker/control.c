@@ -9,7 +9,10 @@
 
 #define LOG_PART "worker"
 
-enum { LAST_ANSWERS_MS = 250 }; /* past the deadline, for offers under way */
+enum {
+    LAST_ANSWERS_MS = 250, /* past the deadline, for offers under way */
+    LINES_MS = 10000       /* for a log that is slow, when all connections are gone */
+};
 
 static void answer_stopped(struct worker *w, const struct ipc_message *m)
 {
@@ -175,11 +178,22 @@ static void say_moved(struct worker *w)
     }
 }
 
+/* Nobody waits for this worker any more: its lines may take their time, but not for ever. */
+static bool lines_are_out(struct worker *w)
+{
+    if (w->empty_since == 0) {
+        w->empty_since = w->now;
+        access_log_flush(w->http);
+    }
+    return access_log_wait(w->http, w->now) < 0 || w->now - w->empty_since >= LINES_MS ||
+           (w->deadline > 0 && w->now >= w->deadline);
+}
+
 void control_check_drained(struct worker *w)
 {
     say_moved(w);
     if (w->slab.living == 0 && w->running == 0) {
-        w->stop = true;
+        w->stop = lines_are_out(w);
     }
     else if (w->deadline > 0 && w->now >= w->deadline &&
              (all_offered(w) || w->now >= w->deadline + LAST_ANSWERS_MS)) {

@@ -94,9 +94,10 @@ struct worker {
 
     /* draining */
     bool draining, hand_over;
-    bool owes_word;   /* IDLE_MOVED to the master */
-    int64_t deadline; /* ms; 0 none */
-    uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
+    bool owes_word;      /* IDLE_MOVED to the master */
+    int64_t deadline;    /* ms; 0 none */
+    int64_t empty_since; /* ms; 0: there were connections when it was looked at last */
+    uint64_t *parked;    /* tags of connections to be offered; slab.capacity of them at most */
     uint32_t parked_count;
     struct peer peers[HANDOVER_PEERS];
     unsigned next_peer;
