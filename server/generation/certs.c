@@ -86,6 +86,24 @@ static void ask_workers(struct minding *m)
     }
 }
 
+/* At once: nothing is served here. */
+static bool renew(struct tls_app *app, int fd, struct tls_renewal *renewal)
+{
+    struct tls_renewing *renewing;
+
+    *renewal = (struct tls_renewal){ 0 };
+    if (!app) {
+        return true;
+    }
+    renewing = tls_renew_begin(app, fd, round_now.diags);
+    if (!renewing) {
+        return false;
+    }
+    while (tls_renew_step(renewing)) {
+    }
+    return tls_renew_end(renewing, renewal);
+}
+
 void certs_take(struct minding *m, const struct ipc_certs *order, int fd)
 {
     struct tls_renewal renewal;
@@ -97,7 +115,7 @@ void certs_take(struct minding *m, const struct ipc_certs *order, int fd)
     round_now.done = (struct ipc_certs_done){ .number = order->number };
     (void)apr_pool_create(&round_now.pool, m->app->pool);
     round_now.diags = diags_create(round_now.pool);
-    if (tls_renew(m->app->tls, fd, &renewal, round_now.diags)) {
+    if (renew(m->app->tls, fd, &renewal)) {
         round_now.done.ok = 1;
         round_now.done.renewed = renewal.renewed;
         round_now.done.unchanged = renewal.unchanged;

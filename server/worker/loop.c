@@ -234,7 +234,7 @@ static int wait_time(const struct worker *w)
     int wait = timers_wait(&w->timers, w->now);
     int lines = access_log_wait(w->http, w->now);
 
-    if (w->ready.first != NULL) {
+    if (w->ready.first != NULL || w->renewal != NULL) {
         return 0;
     }
     if (lines >= 0 && (wait < 0 || wait > lines)) {
@@ -300,6 +300,9 @@ void loop_run(void *worker)
         }
         access_log_turn(w->http, w->now);
         fire_timers(w);
+        if (w->renewal != NULL) {
+            certs_turn(w);
+        }
         if (w->draining) {
             handover_pump(w);
             control_check_drained(w);

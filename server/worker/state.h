@@ -58,6 +58,7 @@ struct worker {
     struct worker_start start;
     struct http_app *http;
     struct tls_app *tls;
+    struct worker_renewal *renewal; /* of certificates, under way; or NULL */
     struct sb_worker *slot;
 
     /* the loop */
@@ -202,8 +203,10 @@ void control_check_drained(struct worker *w);
 
 /* ---- certs.c ------------------------------------------------------------ */
 
-/* Takes fd over, and answers the generation. */
+/* Takes fd over; the generation is answered when all is in place. */
 void worker_take_certs(struct worker *w, const struct ipc_certs *order, int fd);
+/* Once a turn while there is a renewal. */
+void certs_turn(struct worker *w);
 
 /* ---- crash.c ------------------------------------------------------------ */
 
