@@ -145,7 +145,7 @@ def test_tail_follows_over_rotation_reload_and_drain(server, follow):
         os.rename(s.path("logs/access_log"), s.path("logs/access_log.2"))
         s.reload()
         ask("/newer")
-        s.reload()
+        assert s.graceful("upgrade")["ok"]
         ask("/last")
     assert [line for line in told.lines if line != "/there"] == expected
     assert told.end() == 0
