@@ -132,6 +132,22 @@ def test_what_is_kept_survives_the_server(server):
     assert rollback(s)["exit"] == 1
 
 
+def test_a_store_that_cannot_be_written_stops_nothing(server):
+    s = server(ROUTE, {"hello": hello(1)}, start=False)
+    s.write("run/generations", "a file where the folder should be")
+    s.start()
+    serve_versions(s, 2)
+    assert answers(s) == 2
+    assert "what serves could not be written down: Not a directory" in s.log()
+    assert rollback(s)["exit"] == 1
+    os.remove(s.path("run/generations"))
+    serve_versions(s, 3, 4)
+    assert rollback(s)["rolled_back_to"] == 3 and answers(s) == 3
+    s.stop()
+    s.start("-c", "StartFrom last")
+    assert answers(s) == 3
+
+
 def test_objects_stay_for_as_long_as_a_manifest_is_kept(server, tmp_path):
     os.chmod(tmp_path, 0o755)
     build = tmp_path / "build"
