@@ -40,6 +40,7 @@ typedef struct ins_status_worker {
     apr_time_t started;
     unsigned connections, tls, busy, threads;
     uint64_t requests;
+    int leaving; /* it has reached a limit, and a fresh one has its place */
 } ins_status_worker;
 
 /* Counters of one metric have the same words, and may stand apart. */

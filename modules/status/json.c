@@ -87,7 +87,8 @@ static void worker(ins_request *r, const ins_status_worker *w)
     number(r, "tls", w->tls);
     number(r, "busy", w->busy);
     number(r, "threads", w->threads);
-    ins_printf(r, "\"requests\": %llu}", (unsigned long long)w->requests);
+    ins_printf(r, "\"requests\": %llu, \"leaving\": %s}", (unsigned long long)w->requests,
+               w->leaving ? "true" : "false");
 }
 
 static void lists(ins_request *r, const ins_status *s)

@@ -155,7 +155,7 @@ static void by_worker(ins_request *r, const ins_status *s)
         for (int i = 0; i < s->worker_count; i++) {
             const ins_status_worker *w = &s->workers[i];
 
-            if (w->generation == s->serving) {
+            if (w->generation == s->serving && !w->leaving) {
                 ins_printf(r, "instar_%s{worker=\"%u\"} %u\n", metrics[which][0], w->index,
                            value_of(w, which));
             }

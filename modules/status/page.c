@@ -263,11 +263,12 @@ static void workers(ins_request *r, const ins_status *s)
 
         ins_printf(
             r,
-            "<tr><th scope=\"row\">%llu.%u</th><td class=\"n\">%d</td><td class=\"n\">%u</td>"
+            "<tr><th scope=\"row\">%llu.%u%s</th><td class=\"n\">%d</td><td class=\"n\">%u</td>"
             "<td class=\"n\">%u</td><td class=\"n\">%u</td><td class=\"n\">%u</td>"
             "<td class=\"n\">%llu</td><td class=\"n\">%s</td></tr>\n",
-            (unsigned long long)w->generation, w->index, w->pid, w->connections, w->tls, w->busy,
-            w->threads, (unsigned long long)w->requests, span(r, s->now - w->started));
+            (unsigned long long)w->generation, w->index, w->leaving ? " (leaving)" : "", w->pid,
+            w->connections, w->tls, w->busy, w->threads, (unsigned long long)w->requests,
+            span(r, s->now - w->started));
     }
     ins_puts(r, "</tbody></table></div></section>\n");
 }

@@ -100,6 +100,7 @@ static void copy_worker(ins_status_worker *to, const struct sb_worker *w)
     to->busy = atomic_load(&w->busy);
     to->threads = atomic_load(&w->threads);
     to->requests = atomic_load(&w->requests) - atomic_load(&w->requests_before);
+    to->leaving = atomic_load(&w->leaving) != 0;
 }
 
 static void copy_workers(ins_status *s, apr_pool_t *pool)

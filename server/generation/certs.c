@@ -36,7 +36,7 @@ static void tell(struct minding *m)
 
 static bool is_awaited(const struct minding *m)
 {
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (m->wards[i].owes_certs) {
             return true;
         }
@@ -50,7 +50,7 @@ static void end(struct minding *m)
     bundle_wipe(round_now.fd);
     apr_pool_destroy(round_now.pool);
     memset(&round_now, 0, sizeof(round_now));
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         m->wards[i].owes_certs = false;
     }
 }
@@ -72,7 +72,7 @@ static void ask_workers(struct minding *m)
 {
     const struct ipc_certs order = { .number = round_now.done.number };
 
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         struct ward *w = &m->wards[i];
 
         if (w->fd < 0) {

@@ -64,6 +64,12 @@ static void hear_worker(struct minding *m, struct ward *w)
         }
         if (rv == APR_SUCCESS && incoming.header.type == IPC_WORKER_READY) {
             w->ready = true;
+            replace_ready(m, w);
+        }
+        if (rv == APR_SUCCESS && incoming.header.type == IPC_WORKER_SPENT) {
+            const struct ipc_spent *spent = (const void *)incoming.payload;
+
+            replace_asked(m, w, spent->reason);
         }
         if (rv == APR_SUCCESS && incoming.header.type == IPC_CERTS_TAKEN) {
             certs_answered(m, w, (const struct ipc_certs_taken *)(const void *)incoming.payload);
@@ -153,7 +159,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
 
     polled[n++] = (struct pollfd){ .fd = m->signal_fd, .events = POLLIN };
     polled[n++] = (struct pollfd){ .fd = m->launch->master_fd, .events = POLLIN };
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         polled[n++] = (struct pollfd){ .fd = m->wards[i].fd, .events = POLLIN };
     }
     if (poll(polled, (nfds_t)n, wards_timeout(m, minding_now())) < 0) {
@@ -164,7 +170,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     if (!hear_master(m)) {
         return false;
     }
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (polled[2 + i].revents && m->wards[i].fd >= 0) {
             hear_worker(m, &m->wards[i]);
         }
@@ -202,7 +208,7 @@ static bool spawn_all(struct minding *m, struct diags *diags)
 
 int minding_run(struct minding *m, struct diags *diags)
 {
-    struct pollfd *polled = apr_pcalloc(m->app->pool, sizeof(*polled) * ((size_t)m->count + 2));
+    struct pollfd *polled = apr_pcalloc(m->app->pool, sizeof(*polled) * ((size_t)m->total + 2));
     int rv = open_signals(m);
 
     if (rv != 0) {

@@ -12,6 +12,7 @@
 
 #include <apr_time.h>
 
+#include "ipc/messages.h"
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/report.h"
@@ -181,6 +182,26 @@ void board_worker_down(struct master *m, const struct generation *gen, int statu
     }
     else {
         SB_MASTER_COUNT_ONE(m->board, deaths_killed, 1);
+    }
+}
+
+void board_worker_replaced(struct master *m, uint32_t reason)
+{
+    if (m->board == NULL) {
+        return;
+    }
+    switch ((enum ipc_spent_reason)reason) {
+    case IPC_SPENT_MEMORY:
+        SB_MASTER_COUNT_ONE(m->board, replaced_memory, 1);
+        return;
+    case IPC_SPENT_CONNECTIONS:
+        SB_MASTER_COUNT_ONE(m->board, replaced_connections, 1);
+        return;
+    case IPC_SPENT_HANDLER:
+        SB_MASTER_COUNT_ONE(m->board, replaced_handler, 1);
+        return;
+    default:
+        return;
     }
 }
 

@@ -179,6 +179,7 @@ static void walk_worker(struct image_io *io, struct image_worker *w)
     NUMBER(w->pid);
     FD(w->fd);
     FLAG(w->moving);
+    FLAG(w->leaving);
     NUMBER(w->reopened);
 }
 

@@ -60,7 +60,7 @@ struct image_worker {
     uint32_t index;
     pid_t pid;
     int fd;
-    bool moving;
+    bool moving, leaving;
     uint64_t reopened;
 };
 

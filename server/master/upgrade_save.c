@@ -112,6 +112,7 @@ static void take_workers(const struct generation *gen, struct image_generation *
         out->pid = w->pid;
         out->fd = w->source.fd;
         out->moving = w->moving;
+        out->leaving = w->leaving;
         out->reopened = w->reopened;
     }
 }

@@ -44,9 +44,10 @@ struct sb_worker {
     _Atomic uint32_t index;
     _Atomic int32_t pid; /* of a free slot: who may not be gone yet */
     _Atomic uint32_t connections, busy, threads;
-    _Atomic uint32_t route;  /* the index + 1 of that whose handler was called last; 0 none yet */
-    _Atomic uint32_t tls;    /* of the connections */
-    _Atomic int64_t started; /* apr_time_t */
+    _Atomic uint32_t route;   /* the index + 1 of that whose handler was called last; 0 none yet */
+    _Atomic uint32_t tls;     /* of the connections */
+    _Atomic uint32_t leaving; /* a fresh one has its place, or is about to */
+    _Atomic int64_t started;  /* apr_time_t */
     _Atomic uint64_t requests_before; /* those of its predecessors in the slot */
     union {
         _Atomic uint64_t counter[SB_COUNTER_PLACES]; /* by enum sb_counter */

@@ -111,6 +111,7 @@ static void hand_out(struct worker *w, struct conn *c, enum conn_state resume)
 
 static enum step take_back(struct worker *w, struct conn *c)
 {
+    watch_leave();
     if (!handoff_leave(&w->handoff)) {
         loop_complete(w, c);
         return STEP_LOST;
@@ -126,6 +127,7 @@ static enum step run_inline(struct worker *w, struct conn *c)
 
     hand_out(w, c, CONN_ANSWER);
     note_route(w, route_of(q));
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, route_of(q));
     request_run(q);
     return take_back(w, c);
@@ -140,7 +142,9 @@ void http_conn_job(void *worker, struct job *job)
     int64_t began = clock_us();
 
     note_route(w, route);
+    watch_enter(w, c, began / 1000);
     request_run(q);
+    watch_leave();
     handoff_job_done(&w->handoff, route, clock_us() - began);
     loop_complete(w, c);
 }
@@ -193,6 +197,7 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
     struct request *q = work->request;
 
     hand_out(w, c, CONN_STREAM);
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, route_of(q));
     work->pulled = request_pull(q, work->out + work->out_end, OUT_BYTES - work->out_end);
     work->has_pulled = true;
@@ -258,6 +263,7 @@ enum step http_step_log(struct worker *w, struct conn *c)
         return STEP_NEXT;
     }
     hand_out(w, c, CONN_SENT);
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, route_of(q));
     request_log(q, w->wall);
     return take_back(w, c);
