@@ -51,7 +51,6 @@ static struct job *upgraded(const struct image *image)
     job->began_us = image->upgrade_began_us;
     outcome_note(job->outcome, "the binary was upgraded from instar %s to %s", image->version,
                  INSTAR_VERSION);
-    log_notice("INS01343", "instar %s goes on where instar %s was", INSTAR_VERSION, image->version);
     return job;
 }
 
@@ -89,6 +88,8 @@ int master_resume(int fd, const char *prefix, char *const *argv, const struct la
     if (!image_restore(&m, image)) {
         return VERB_REFUSED;
     }
+    /* The error log is there from here on. */
+    log_notice("INS01343", "instar %s goes on where instar %s was", INSTAR_VERSION, image->version);
     notify_open(&m);
     children_reap(&m);
     ask_again(&m, image);
