@@ -246,6 +246,7 @@ static void walk_master(struct image_io *io, struct image *g)
     FD(g->board_fd);
     FD(g->tickets_fd);
     FD(g->staples_fd);
+    FD(g->log_fd);
     FD(g->pid_fd);
     walk_text(io, &g->pid_path);
     FD(g->control_fd);

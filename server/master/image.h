@@ -118,6 +118,7 @@ struct image {
     const char *number_file;
 
     int board_fd, tickets_fd, staples_fd, pid_fd;
+    int log_fd; /* until the logs are opened: for what goes wrong before; -1 stderr */
     const char *pid_path;
     int control_fd, by_config_fd;
     const char *control_path;

@@ -78,6 +78,9 @@ int master_resume(int fd, const char *prefix, char *const *argv, const struct la
         return VERB_REFUSED;
     }
     close_at_exec(image);
+    if (image->log_fd >= 0) {
+        log_set_fd(image->log_fd);
+    }
     options_of(&options, image, prefix, argv);
     error = master_make(&m, &options, ops, image);
     if (error != 0) {
@@ -88,7 +91,9 @@ int master_resume(int fd, const char *prefix, char *const *argv, const struct la
     if (!image_restore(&m, image)) {
         return VERB_REFUSED;
     }
-    /* The error log is there from here on. */
+    if (image->log_fd >= 0 && log_fd() != image->log_fd) {
+        (void)close(image->log_fd);
+    }
     log_notice("INS01343", "instar %s goes on where instar %s was", INSTAR_VERSION, image->version);
     notify_open(&m);
     children_reap(&m);

@@ -38,6 +38,7 @@ static struct image *example(apr_pool_t *pool)
     g->board_fd = 7;
     g->tickets_fd = 8;
     g->staples_fd = 16;
+    g->log_fd = -1;
     g->pid_fd = 9;
     g->control_fd = 10;
     g->by_config_fd = -1;
