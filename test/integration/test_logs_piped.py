@@ -8,6 +8,7 @@ import time
 
 from harness import numbered, processes
 from harness.env import sized, until
+from harness.http import Broken
 from harness.modules import PROBE, PROBE_ROUTES
 from harness.numbered import Numbered, check_lines
 
@@ -147,6 +148,21 @@ def test_a_shell_and_a_program_that_is_not_there(server):
     assert s.read("logs/upper").startswith("?N=1 200 "), s.read("logs/upper")
 
 
+def test_one_process_alone_can_have_one(server):
+    s = piped(server, start=False)
+    s.start("-X", wait=False)
+
+    def answers():
+        try:
+            return s.get("/ok?n=0").status == 200
+        except Broken:
+            return False
+    until(answers, "it serves")
+    s.stop()
+    until(lambda: ended(s, "taken"), "the command has met the end of its input")
+    check_lines(s.read("logs/taken"), 1)
+
+
 def test_an_error_log_can_go_to_a_command(server):
     s = server(PROBE_ROUTES, {"probe": PROBE}, start=False)
     s.write("instar.conf", s.config_text().replace("ErrorLog logs/error_log",
@@ -154,8 +170,7 @@ def test_an_error_log_can_go_to_a_command(server):
     s.start()
     s.get("/say?words=aloud")
     until(lambda: "aloud" in s.read("logs/taken"), "it is there")
-    s.reload_ok = s.ctl("graceful")
-    assert s.reload_ok.returncode == 0
+    assert s.ctl("graceful").returncode == 0
     s.stop()
     text = s.read("logs/taken")
     assert "stopping now" in text and "the server has stopped" in text
