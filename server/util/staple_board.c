@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROBES = 16, WRITER_TRIES = 100, WRITER_WAIT_NS = 1000000, READER_TRIES = 1000 };
+enum { PROBES = STAPLE_SLOTS, WRITER_TRIES = 100, WRITER_WAIT_NS = 1000000, READER_TRIES = 1000 };
 
 /* ---- The memory -------------------------------------------------------------- */
 
