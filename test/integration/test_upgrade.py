@@ -404,6 +404,20 @@ def test_signals_that_come_during_an_upgrade_are_not_lost(upgradable):
         until(lambda: s.status().get("last_reload"), "it is over")
 
 
+def test_a_stop_during_an_upgrade_is_heard_by_whoever_is_there(upgradable):
+    s = upgradable()
+    rng = random.Random(7)
+    for n in range(sized(5, 40, 3)):
+        put(s.binary, binary(numbered(n)))
+        s.remember()
+        s.send(signal.SIGUSR2)
+        time.sleep(rng.uniform(0, s.slack(0.06)))
+        assert s.stop() == 0
+        until(lambda: not s.leftovers(), "nothing is left")
+        s.start()
+    assert version_of(s.get("/hello").body) == 1
+
+
 def test_everything_else_comes_along(upgradable, tmp_path):
     """Piped logs, a unix socket, the notify socket, the pid file, restarts of what dies."""
     os.chmod(tmp_path, 0o755)

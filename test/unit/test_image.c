@@ -56,7 +56,8 @@ static struct image *example(apr_pool_t *pool)
     gen->objects = apr_array_make(pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(gen->objects, const char *) = "KEY.so";
     w = apr_array_push(gen->workers);
-    *w = (struct image_worker){ .index = 3, .pid = 1235, .fd = 12, .moving = true, .leaving = true };
+    *w =
+        (struct image_worker){ .index = 3, .pid = 1235, .fd = 12, .moving = true, .leaving = true };
     c->fd = 13;
     c->waits = WAITS_AGAIN;
     c->in = "rollback 3";
