@@ -120,8 +120,7 @@ static void reopen_logs(struct minding *m)
     }
 }
 
-/* False: the master is gone. */
-static bool hear_master(struct minding *m)
+bool minding_hear_master(struct minding *m)
 {
     for (;;) {
         apr_status_t rv = ipc_recv(m->launch->master_fd, &incoming);
@@ -167,7 +166,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     }
     /* first the master: a worker that ends after DRAIN is not to be replaced; and
      * what a worker said last comes before its death */
-    if (!hear_master(m)) {
+    if (!minding_hear_master(m)) {
         return false;
     }
     for (int i = 0; i < m->total; i++) {

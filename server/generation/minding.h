@@ -96,7 +96,9 @@ int wards_timeout(const struct minding *m, int64_t now);
 /* Respawns, kills the stuck. */
 void wards_run_timers(struct minding *m);
 
-/* mind_workers.c. Until the end of the generation: its exit status. */
+/* mind_workers.c. False: the master is gone. */
+bool minding_hear_master(struct minding *m);
+/* Until the end of the generation: its exit status. */
 int minding_run(struct minding *m, struct diags *diags);
 
 #endif

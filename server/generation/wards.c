@@ -177,6 +177,8 @@ void wards_reap(struct minding *m, struct diags *diags)
         stapler_exited(m, pid);
         for (int i = 0; i < m->total; i++) {
             if (m->wards[i].pid == pid) {
+                /* It may have been told to drain a moment ago, and so was this process. */
+                (void)minding_hear_master(m);
                 bury(m, &m->wards[i], status, diags);
             }
         }

@@ -36,8 +36,8 @@
     X(tls_full,        "tls_handshakes_total", "kind=\"full\"", "TLS handshakes completed") \
     X(tls_resumed,     "tls_handshakes_total", "kind=\"resumed\"", "TLS handshakes completed") \
     X(tls_failed,      "tls_handshake_failures_total", "", "connections that ended within their TLS handshake") \
-    X(handed_over,     "connections_handed_over_total", "", "connections handed to a newer generation") \
-    X(adopted,         "connections_adopted_total", "", "connections taken from an older generation") \
+    X(handed_over,     "connections_handed_over_total", "", "connections handed to another worker, of a newer generation or in place of this one") \
+    X(adopted,         "connections_adopted_total", "", "connections taken from another worker") \
     X(loop_moves,      "loop_moves_total", "", "times the loop left a blocking handler behind") \
     X(thread_limit,    "thread_limit_reached_total", "", "times ThreadsPerWorker was reached") \
     X(conn_limit,      "accept_pauses_total", "", "times accepting paused at MaxConnections or out of descriptors") \
