@@ -311,15 +311,19 @@ int watch_wait(const struct worker *w)
 
 /* ---- The end with those that hang --------------------------------------- */
 
+/* Once the stack of each has been logged, too. */
 bool watch_only_hanging(struct worker *w)
 {
     uint32_t count = 0;
 
-    if (w->start.handler_kill_timeout == 0 || w->running == 0 || w->running != w->slab.living) {
+    if (w->start.handler_kill_timeout == 0 || w->running == 0 || w->running != w->slab.living ||
+        w->watch.sampled != NULL) {
         return false;
     }
     for (struct runner *r = first_runner(w); r != NULL; r = r->next) {
-        count += hangs(w, atomic_load_explicit(&r->since, memory_order_acquire));
+        int64_t since = atomic_load_explicit(&r->since, memory_order_acquire);
+
+        count += hangs(w, since) && r->told == since;
     }
     return count == w->slab.living;
 }
