@@ -15,29 +15,27 @@
 
 enum { MEMORY_EVERY_MS = 1000, STATUS_BYTES = 4096 };
 
-void spent_tell(struct worker *w, uint32_t reason)
+bool spent_tell(struct worker *w, uint32_t reason)
 {
     const struct ipc_spent spent = { .reason = reason };
 
-    if (w->draining || w->start.generation_fd < 0 || (w->watch.asked >> reason & 1) != 0) {
-        return;
-    }
     /* Where the queue is full it is said again at the next occasion. */
-    if (ipc_send(w->start.generation_fd, w->start.generation, IPC_WORKER_SPENT, &spent,
-                 sizeof(spent), NULL, 0) == APR_SUCCESS) {
-        w->watch.asked |= 1u << reason;
+    if (w->draining || w->start.generation_fd < 0 || (w->watch.asked >> reason & 1) != 0 ||
+        ipc_send(w->start.generation_fd, w->start.generation, IPC_WORKER_SPENT, &spent,
+                 sizeof(spent), NULL, 0) != APR_SUCCESS) {
+        return false;
     }
+    w->watch.asked |= 1u << reason;
+    return true;
 }
 
 void spent_accepted(struct worker *w)
 {
     w->watch.accepted++;
-    if (w->start.accepts_max > 0 && w->watch.accepted >= (uint64_t)w->start.accepts_max) {
-        if (w->watch.accepted == (uint64_t)w->start.accepts_max) {
-            log_info("INS02358", "%d connections were accepted here: MaxConnectionsPerWorker",
-                     w->start.accepts_max);
-        }
-        spent_tell(w, IPC_SPENT_CONNECTIONS);
+    if (w->start.accepts_max > 0 && w->watch.accepted >= (uint64_t)w->start.accepts_max &&
+        spent_tell(w, IPC_SPENT_CONNECTIONS)) {
+        log_info("INS02358", "%" PRIu64 " connections were accepted here: MaxConnectionsPerWorker",
+                 w->watch.accepted);
     }
 }
 
@@ -85,10 +83,9 @@ void spent_look(struct worker *w)
                     errno);
         w->watch.memory_due = INT64_MAX;
     }
-    else if (used > w->start.memory_limit) {
+    else if (used > w->start.memory_limit && spent_tell(w, IPC_SPENT_MEMORY)) {
         log_notice("INS02360",
                    "%" PRId64 " KB of memory are used here, WorkerMemoryLimit is %" PRId64 " KB",
                    used / 1024, w->start.memory_limit / 1024);
-        spent_tell(w, IPC_SPENT_MEMORY);
     }
 }

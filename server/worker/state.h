@@ -253,8 +253,8 @@ void watch_end_hanging(struct worker *w) __attribute__((noreturn));
 
 /* A connection was accepted. */
 void spent_accepted(struct worker *w);
-/* Tells the generation, once, that this worker is to be replaced. */
-void spent_tell(struct worker *w, uint32_t reason);
+/* Tells the generation, once, that this worker is to be replaced: true when it does. */
+bool spent_tell(struct worker *w, uint32_t reason);
 /* Now and then: is it over WorkerMemoryLimit? */
 void spent_look(struct worker *w);
 

@@ -265,7 +265,7 @@ static void look_at(struct worker *w, struct runner *r)
         begin_sample(w, r, since);
     }
     if (hangs(w, since)) {
-        spent_tell(w, IPC_SPENT_HANDLER);
+        (void)spent_tell(w, IPC_SPENT_HANDLER);
     }
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits on what a worker may eat: at one it is replaced, and nobody notices."""
+import os
 import re
 import threading
 import time
@@ -56,9 +57,30 @@ static int hang(ins_request *r)
     return hang_in_here(r, apr_time_now() + (ms ? atol(ms) : 3600000) * 1000) ? 500 : INS_OK;
 }
 
-static const ins_handler handlers[] = { { "hang", hang }, { 0 } };
+static int64_t hang_in_a_piece(ins_request *r, void *state, char *buf, size_t size)
+{
+    return hang_in_here(r, apr_time_now() + 3600000000L) ? -1 : 0;
+}
 
-INS_MODULE(hang_module) = { INS_MODULE_HEADER, .handlers = handlers };
+static int hang_stream(ins_request *r)
+{
+    return ins_stream(r, hang_in_a_piece, NULL);
+}
+
+static int hang_in_a_hook(ins_request *r)
+{
+    if (ins_query(r, "hook")) {
+        hang_in_here(r, apr_time_now() + 3600000000L);
+    }
+    return INS_DECLINED;
+}
+
+static const ins_handler handlers[] = {
+    { "hang", hang }, { "hang_stream", hang_stream }, { 0 }
+};
+static const ins_hook hooks[] = { INS_HOOK(fixups, hang_in_a_hook, INS_MIDDLE), { 0 } };
+
+INS_MODULE(hang_module) = { INS_MODULE_HEADER, .handlers = handlers, .hooks = hooks };
 """
 HANG_ROUTE = "Route GET /hang hang\n"
 
@@ -190,6 +212,21 @@ def test_a_long_handler_is_logged_once_with_its_stack(server):
     assert counter(s, "handlers_late") == 1
     assert s.get(target, timeout=60).status == 200
     assert counter(s, "replaced_handler") == 0
+
+
+def test_a_hook_and_a_piece_of_a_stream_are_watched_too(server):
+    s = server("Route GET /stream hang_stream\nHandlerTimeout 200ms\n", {"hang": HANG})
+    for target, status, words in (
+            ("/none?hook=1&", 404, "a hook, for a request without a route, has run"),
+            ("/stream?", 200, "hang_stream of hang_module (Route GET /stream")):
+        go = s.path("go" + str(status))
+        with s.connect() as connection:
+            connection.send(f"GET {target}until={go} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            until(lambda: s.log().count("INS02356") == (1 if status == 404 else 2), "it is logged")
+            s.write(os.path.basename(go), "")
+            assert connection.answer().status == status
+        assert words in s.log()
+    assert "hang_in_a_hook+0x" in s.log() and "hang_in_a_piece+0x" in s.log()
 
 
 def test_a_handler_that_hangs_goes_and_nothing_else(server):
