@@ -23,7 +23,7 @@ enum {
     SPACING_MS = 100,      /* between two replacements */
     SHORT_LIFE_MS = 10000, /* spent within that: too soon */
     PAUSE_FIRST_MS = 250,  /* after one that was, and doubled from there */
-    PAUSE_MAX_MS = 30000,
+    PAUSE_MAX_MS = 5000,
     PAUSE_TELL_MS = 1000,  /* one that is worth a line */
     LEAVE_GRACE_MS = 2000, /* from a leaving worker's deadline to SIGKILL */
     INTRODUCTIONS_MAX = 16 /* siblings that it may give connections to */
@@ -174,7 +174,7 @@ static struct ward *find_spent(const struct minding *m)
 
 static void set_pace(struct minding *m, const struct ward *w, int64_t now)
 {
-    int64_t lived = w->spent_at - w->started;
+    int64_t lived = w->spent_at - w->started, before = m->replace_pause;
 
     if (lived >= SHORT_LIFE_MS) {
         m->replace_pause = 0;
@@ -186,7 +186,7 @@ static void set_pace(struct minding *m, const struct ward *w, int64_t now)
         }
     }
     m->replace_at = now + (m->replace_pause > SPACING_MS ? m->replace_pause : SPACING_MS);
-    if (m->replace_pause >= PAUSE_TELL_MS) {
+    if (m->replace_pause >= PAUSE_TELL_MS && m->replace_pause != before) {
         log_warning("INS02352",
                     "worker %u reached %s %" PRId64 " ms after its start: that limit is too low; "
                     "no worker is replaced within the next %" PRId64 " ms",
