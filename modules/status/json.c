@@ -161,6 +161,12 @@ int status_json(ins_request *r, const ins_status *s)
     time_member(r, "started", s->started);
     number(r, "uptime", (uint64_t)(s->now - s->started) / 1000000);
     number(r, "generation", s->serving);
+    if (s->rollback_of) {
+        number(r, "rollback_of", s->rollback_of);
+    }
+    else {
+        ins_puts(r, "\"rollback_of\": null, ");
+    }
     if (s->step) {
         member(r, "step", s->step);
     }

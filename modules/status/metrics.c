@@ -179,6 +179,8 @@ int status_metrics(ins_request *r, const ins_status *s)
     ins_printf(r, "instar_build_info{version=\"%s\"} 1\n", s->server_version);
     time_gauge(r, "start_time_seconds", "when the server was started", s->started);
     gauge(r, "serving_generation", "number of the generation that serves", (int64_t)s->serving);
+    gauge(r, "serving_rollback", "1 while what serves is not of the config on disk",
+          s->rollback_of != 0);
     by_state(r, s);
     by_worker(r, s);
     last_reload(r, s);

@@ -192,6 +192,7 @@ const ins_status *ins_status_read(ins_request *r, unsigned version)
     s->pid = atomic_load(&m->pid);
     s->started = atomic_load(&m->started);
     s->serving = atomic_load(&m->serving);
+    s->rollback_of = atomic_load(&m->rollback_of);
     s->step = m->step[0] ? copy_text(m->step, sizeof(m->step), r->pool) : NULL;
     s->step_since = atomic_load(&m->step_since);
     copy_generations(s, r->pool);

@@ -44,6 +44,12 @@ static void publish_generation(const struct generation *gen)
     }
 }
 
+static uint64_t stored_number(const struct generation *gen)
+{
+    return gen != NULL && gen->manifest != NULL && gen->manifest->stored ? gen->manifest->number
+                                                                         : 0;
+}
+
 void board_publish(struct master *m)
 {
     const char *step = "";
@@ -65,6 +71,7 @@ void board_publish(struct master *m)
         SB_SET(b, step_since, apr_time_now());
     }
     SB_SET(b, serving, m->serving != NULL ? m->serving->number : 0);
+    SB_SET(b, rollback_of, stored_number(m->serving));
     for (const struct generation *gen = m->generations; gen != NULL; gen = gen->next) {
         publish_generation(gen);
     }

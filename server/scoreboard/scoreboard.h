@@ -91,7 +91,10 @@ struct sb_master {
     _Atomic int32_t pid;
     char step[16]; /* of the running reload: "building", ...; "" none */
     _Atomic int64_t step_since;
-    _Atomic uint64_t serving;                   /* the generation; 0 none */
+    _Atomic uint64_t serving; /* the generation; 0 none */
+    /* Where that is not of the config on disk: the generation that it was first made for; else 0.
+     */
+    _Atomic uint64_t rollback_of;
     _Atomic uint64_t counter[SB_MASTER_PLACES]; /* by enum sb_master_counter */
     _Atomic uint32_t sequence;                  /* of outcome: odd while it is written */
     _Atomic uint64_t outcome[sizeof(struct sb_outcome) / sizeof(uint64_t)];

@@ -199,6 +199,21 @@ def test_generations_that_are_over_stay_on_the_line(s):
     assert f"Generation {before} exited" in page(s).text
 
 
+def test_a_rollback_is_shown_until_the_next_reload(server):
+    s = server(CONFIG, {"hello": hello(1)})
+    first = s.status()["generation"]
+    assert as_json(s)["rollback_of"] is None
+    s.write_module("hello", hello(2))
+    s.reload()
+    assert s.graceful("rollback")["ok"]
+    assert until(lambda: as_json(s)["rollback_of"], "it is told") == first
+    assert f"What serves is what generation {first} served" in page(s).text
+    assert "instar_serving_rollback 1\n" in s.get("/metrics").text
+    s.reload()
+    until(lambda: "instar_serving_rollback 0\n" in s.get("/metrics").text, "it is over")
+    assert "rolled back" not in page(s).text
+
+
 # ---- Who may look -----------------------------------------------------------------------------
 
 
