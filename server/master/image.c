@@ -275,6 +275,7 @@ static void walk(struct image_io *io, struct image *g)
     NUMBER(g->serving);
     NUMBER(g->manifest_number);
     NUMBER(g->manifest_before);
+    FLAG(g->manifest_stored);
     bytes(io, &g->conf, &g->conf_len);
     LIST(g->builds, struct image_build, walk_build)
     LIST(g->uses, struct image_use, walk_use)

@@ -138,6 +138,7 @@ struct image {
 
     /* The serving generation, and its manifest. */
     uint64_t serving, manifest_number, manifest_before;
+    bool manifest_stored;
     const char *conf; /* as text_pack() has it */
     size_t conf_len;
     apr_array_header_t *builds; /* struct image_build */

@@ -92,6 +92,7 @@ static void take_manifest(const struct master *m, struct image *g, apr_pool_t *p
     g->serving = m->serving->number;
     g->manifest_number = manifest->number;
     g->manifest_before = manifest->before;
+    g->manifest_stored = manifest->stored;
     g->conf = conf.at;
     g->conf_len = conf.length;
     for (int i = 0; i < manifest->builds->count; i++) {

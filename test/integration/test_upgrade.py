@@ -355,6 +355,24 @@ def test_the_old_code_serves_on_where_the_reload_behind_the_upgrade_fails(upgrad
     assert version_of(s.get("/hello").body) == 3
 
 
+def test_a_rollback_serves_on_as_one_where_the_reload_behind_the_upgrade_fails(upgradable):
+    s = upgradable()
+    s.write_module("hello", hello(2))
+    s.reload()
+    assert s.ctl("rollback").returncode == 0
+    rolled = s.ctl("--json", "status").stdout
+    s.write_module("hello", "nonsense")
+    assert upgrade(s, numbered(0))["exit"] == 1
+    status = s.status()
+    assert version_of(s.get("/hello").body) == 1
+    assert status["rollback_of"] == json.loads(rolled)["rollback_of"] == 1
+    s.write_module("hello", hello(3))
+    s.reload()
+    assert version_of(s.get("/hello").body) == 3
+    assert s.ctl("rollback").returncode == 0
+    assert version_of(s.get("/hello").body) == 1
+
+
 def test_what_was_asked_for_meanwhile_is_answered_by_the_new_binary(upgradable):
     s = upgradable()
     s.write_module("hello", hello(2))
