@@ -113,14 +113,24 @@ static const char *own_path(const char *name, apr_pool_t *pool)
     return n > 0 ? apr_pstrmemdup(pool, place, (apr_size_t)n) : name;
 }
 
+/* -1: none. */
+static int descriptor(const char *text)
+{
+    char *end;
+    long fd = text != NULL ? strtol(text, &end, 10) : -1;
+
+    return text != NULL && end != text && *end == '\0' && fd > STDERR_FILENO && fd < INT_MAX
+               ? (int)fd
+               : -1;
+}
+
 /* -1: this is an ordinary start. */
 static int resume(const struct command *c, char *const *argv)
 {
-    const char *state = getenv(UPGRADE_VARIABLE);
-    int fd = state != NULL ? atoi(state) : -1;
+    int fd = descriptor(getenv(UPGRADE_VARIABLE));
 
     (void)unsetenv(UPGRADE_VARIABLE);
-    return fd > STDERR_FILENO ? master_resume(fd, c->cli.conf.prefix, argv, &ops) : -1;
+    return fd >= 0 ? master_resume(fd, c->cli.conf.prefix, argv, &ops) : -1;
 }
 
 /* ---- -k ---------------------------------------------------------------- */
@@ -282,7 +292,7 @@ static int take_option(struct command *c, int option, const char *arg)
         c->cli.colour = true;
         return -1;
     case OPTION_READ_STATE:
-        return master_read_state(atoi(arg));
+        return master_read_state(descriptor(arg));
     case OPTION_WORDS:
         c->cli.words = true;
         return -1;

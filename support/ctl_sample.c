@@ -3,7 +3,6 @@
  * about its processes. */
 #include "ctl.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,100 @@
 
 #include <apr_strings.h>
 
-/* ---- The master's lines --------------------------------------------------- */
+/* ---- Lines of words --------------------------------------------------------- */
 
-static void read_counter(struct sample *s, const char *name, uint64_t value)
+/* What is left of a line; not good from the first word on that is not what it should be. */
+struct words {
+    const char *at;
+    bool good;
+};
+
+static void take_word(struct words *w, char *to, size_t size)
+{
+    size_t len;
+
+    w->at += strspn(w->at, " ");
+    len = strcspn(w->at, " ");
+    w->good = w->good && len > 0 && len < size;
+    if (w->good) {
+        memcpy(to, w->at, len);
+        to[len] = '\0';
+        w->at += len;
+    }
+}
+
+static int64_t take_signed(struct words *w)
+{
+    char text[24], *end = text;
+    int64_t value;
+
+    text[0] = '\0';
+    take_word(w, text, sizeof(text));
+    value = strtoll(text, &end, 10);
+    w->good = w->good && end != text && *end == '\0';
+    return value;
+}
+
+static uint64_t take_number(struct words *w)
+{
+    int64_t value = take_signed(w);
+
+    w->good = w->good && value >= 0;
+    return w->good ? (uint64_t)value : 0;
+}
+
+static unsigned take_unsigned(struct words *w)
+{
+    return (unsigned)take_number(w);
+}
+
+/* ---- The master's lines ------------------------------------------------------- */
+
+static void read_server(struct sample *s, struct words *w)
+{
+    take_word(w, s->version, sizeof(s->version));
+    s->pid = (int)take_number(w);
+    s->uptime = take_signed(w);
+}
+
+static void read_step(struct sample *s, struct words *w)
+{
+    take_word(w, s->step, sizeof(s->step));
+}
+
+static void read_generation(struct sample *s, struct words *w)
+{
+    struct sampled_generation *g = &s->generations[s->generation_count];
+
+    g->number = take_number(w);
+    take_word(w, g->state, sizeof(g->state));
+    g->pid = (int)take_number(w);
+    g->workers = take_unsigned(w);
+    g->connections = take_unsigned(w);
+    g->tls = take_unsigned(w);
+    g->busy = take_unsigned(w);
+    g->for_ms = take_signed(w);
+    g->cut_in_ms = take_signed(w);
+    take_word(w, g->why, sizeof(g->why));
+    s->generation_count += w->good;
+}
+
+static void read_worker(struct sample *s, struct words *w)
+{
+    struct sampled_worker *worker = &s->workers[s->worker_count];
+
+    worker->generation = take_number(w);
+    worker->index = take_unsigned(w);
+    worker->pid = (int)take_number(w);
+    worker->connections = take_unsigned(w);
+    worker->tls = take_unsigned(w);
+    worker->busy = take_unsigned(w);
+    worker->threads = take_unsigned(w);
+    worker->requests = take_number(w);
+    s->worker_count += w->good;
+}
+
+static void read_counter(struct sample *s, struct words *w)
 {
     const struct {
         const char *name;
@@ -21,7 +111,11 @@ static void read_counter(struct sample *s, const char *name, uint64_t value)
     } wanted[] = { { "requests", &s->requests },     { "accepted", &s->accepted },
                    { "bytes_in", &s->bytes_in },     { "bytes_out", &s->bytes_out },
                    { "status_4xx", &s->status_4xx }, { "status_5xx", &s->status_5xx } };
+    char name[64] = "";
+    uint64_t value;
 
+    take_word(w, name, sizeof(name));
+    value = take_number(w);
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (strcmp(wanted[i].name, name) == 0) {
             *wanted[i].at = value;
@@ -29,100 +123,93 @@ static void read_counter(struct sample *s, const char *name, uint64_t value)
     }
 }
 
-static bool read_generation(struct sample *s, const char *line)
+static void read_duration(struct sample *s, struct words *w)
 {
-    struct sampled_generation g = { 0 };
-
-    if (sscanf(line, "generation %" SCNu64 " %15s %d %u %u %u %u %" SCNd64 " %" SCNd64 " %23s",
-               &g.number, g.state, &g.pid, &g.workers, &g.connections, &g.tls, &g.busy, &g.for_ms,
-               &g.cut_in_ms, g.why) != 10) {
-        return false;
+    if (s->duration_count < SAMPLE_DURATIONS) {
+        s->bounds_us[s->duration_count] = take_signed(w);
+        s->durations[s->duration_count] = take_number(w);
+        s->duration_count += w->good;
     }
-    s->generations[s->generation_count++] = g;
-    return true;
 }
 
-static bool read_worker(struct sample *s, const char *line)
+static void read_reload(struct sample *s, struct words *w)
 {
-    struct sampled_worker w = { 0 };
-
-    if (sscanf(line, "worker %" SCNu64 " %u %d %u %u %u %u %" SCNu64, &w.generation, &w.index,
-               &w.pid, &w.connections, &w.tls, &w.busy, &w.threads, &w.requests) != 8) {
-        return false;
-    }
-    s->workers[s->worker_count++] = w;
-    return true;
+    (void)snprintf(s->last_reload, sizeof(s->last_reload), "%s", w->at + strspn(w->at, " "));
 }
 
-/* A line that is not understood is of a newer server. */
+static const struct {
+    const char *name;
+    void (*read)(struct sample *s, struct words *w);
+} line_kinds[] = {
+    { "server", read_server }, { "step", read_step },       { "generation", read_generation },
+    { "worker", read_worker }, { "counter", read_counter }, { "duration", read_duration },
+    { "reload", read_reload },
+};
+
+/* A line of another kind is of a newer server. */
 static void read_line(struct sample *s, const char *line)
 {
-    uint64_t value;
-    int64_t bound;
-    char name[64];
+    struct words w = { .at = line, .good = true };
+    char kind[24] = "";
 
-    if (read_generation(s, line) || read_worker(s, line)) {
-        return;
-    }
-    if (sscanf(line, "counter %63s %" SCNu64, name, &value) == 2) {
-        read_counter(s, name, value);
-    }
-    else if (sscanf(line, "duration %" SCNd64 " %" SCNu64, &bound, &value) == 2) {
-        if (s->duration_count < SAMPLE_DURATIONS) {
-            s->bounds_us[s->duration_count] = bound;
-            s->durations[s->duration_count++] = value;
+    take_word(&w, kind, sizeof(kind));
+    for (size_t i = 0; i < sizeof(line_kinds) / sizeof(line_kinds[0]); i++) {
+        if (strcmp(line_kinds[i].name, kind) == 0) {
+            line_kinds[i].read(s, &w);
         }
-    }
-    else if (strncmp(line, "reload ", 7) == 0) {
-        (void)snprintf(s->last_reload, sizeof(s->last_reload), "%s", line + 7);
-    }
-    else if (sscanf(line, "step %15s", s->step) != 1) {
-        (void)sscanf(line, "server %31s %d %" SCNd64, s->version, &s->pid, &s->uptime);
     }
 }
 
 /* ---- /proc ---------------------------------------------------------------- */
 
-/* The times stand behind the name, which may hold blanks and brackets. */
-static void read_cpu(struct sampled_worker *w)
+enum { USER_TIME_AT = 11 }; /* words behind the state, which follows the name */
+
+static bool read_file(const char *name, int pid, char *text, size_t size)
 {
-    uint64_t user = 0, system = 0;
-    char path[64], text[1024];
-    const char *behind;
+    char path[64];
     FILE *file;
     size_t n;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", w->pid);
+    (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
     file = fopen(path, "re");
     if (file == NULL) {
-        return;
+        return false;
     }
-    n = fread(text, 1, sizeof(text) - 1, file);
+    n = fread(text, 1, size - 1, file);
     (void)fclose(file);
     text[n] = '\0';
-    behind = strrchr(text, ')');
-    if (behind != NULL &&
-        sscanf(behind + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %" SCNu64,
-               &user, &system) == 2) {
-        w->cpu_ticks = user + system;
-    }
+    text[strcspn(text, "\n")] = '\0';
+    return n > 0;
 }
 
-static void read_rss(struct sampled_worker *w)
+/* The times stand behind the name, which may hold blanks and brackets. */
+static void read_cpu(struct sampled_worker *worker)
 {
-    uint64_t pages = 0;
-    char path[64];
-    FILE *file;
+    char text[1024], word[32];
+    struct words w = { .good = true };
+    uint64_t ticks;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/statm", w->pid);
-    file = fopen(path, "re");
-    if (file == NULL) {
+    if (!read_file("stat", worker->pid, text, sizeof(text)) || strrchr(text, ')') == NULL) {
         return;
     }
-    if (fscanf(file, "%*s %" SCNu64, &pages) == 1) {
-        w->rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    w.at = strrchr(text, ')') + 1;
+    for (int i = 0; i < USER_TIME_AT; i++) {
+        take_word(&w, word, sizeof(word));
     }
-    (void)fclose(file);
+    ticks = take_number(&w);
+    ticks += take_number(&w);
+    worker->cpu_ticks = w.good ? ticks : 0;
+}
+
+static void read_rss(struct sampled_worker *worker)
+{
+    char text[256];
+    struct words w = { .at = text, .good = true };
+
+    if (read_file("statm", worker->pid, text, sizeof(text))) {
+        (void)take_number(&w);
+        worker->rss = take_number(&w) * (uint64_t)sysconf(_SC_PAGESIZE);
+    }
 }
 
 /* ---- Samples --------------------------------------------------------------- */

@@ -40,6 +40,7 @@ typedef struct ins_status_worker {
     apr_time_t started;
     unsigned connections, tls, busy, threads;
     uint64_t requests;
+    int leaving; /* it has reached a limit, and a fresh one has its place */
 } ins_status_worker;
 
 /* Counters of one metric have the same words, and may stand apart. */
@@ -67,7 +68,10 @@ typedef struct ins_status {
     const char *server_version; /* "0.1.0" */
     int pid;                    /* the master's */
     apr_time_t started, now;
-    uint64_t serving;      /* the generation; 0 none */
+    uint64_t serving; /* the generation; 0 none */
+    /* Where what serves is not of the config on disk (a rollback): the generation that it was first
+     * made for; else 0. */
+    uint64_t rollback_of;
     const char *step;      /* of a reload that is under way: "building", ...; NULL: there is none */
     apr_time_t step_since; /* when step was entered */
     int generation_count;

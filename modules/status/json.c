@@ -87,7 +87,8 @@ static void worker(ins_request *r, const ins_status_worker *w)
     number(r, "tls", w->tls);
     number(r, "busy", w->busy);
     number(r, "threads", w->threads);
-    ins_printf(r, "\"requests\": %llu}", (unsigned long long)w->requests);
+    ins_printf(r, "\"requests\": %llu, \"leaving\": %s}", (unsigned long long)w->requests,
+               w->leaving ? "true" : "false");
 }
 
 static void lists(ins_request *r, const ins_status *s)
@@ -160,6 +161,12 @@ int status_json(ins_request *r, const ins_status *s)
     time_member(r, "started", s->started);
     number(r, "uptime", (uint64_t)(s->now - s->started) / 1000000);
     number(r, "generation", s->serving);
+    if (s->rollback_of) {
+        number(r, "rollback_of", s->rollback_of);
+    }
+    else {
+        ins_puts(r, "\"rollback_of\": null, ");
+    }
     if (s->step) {
         member(r, "step", s->step);
     }

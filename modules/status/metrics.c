@@ -155,7 +155,7 @@ static void by_worker(ins_request *r, const ins_status *s)
         for (int i = 0; i < s->worker_count; i++) {
             const ins_status_worker *w = &s->workers[i];
 
-            if (w->generation == s->serving) {
+            if (w->generation == s->serving && !w->leaving) {
                 ins_printf(r, "instar_%s{worker=\"%u\"} %u\n", metrics[which][0], w->index,
                            value_of(w, which));
             }
@@ -179,6 +179,8 @@ int status_metrics(ins_request *r, const ins_status *s)
     ins_printf(r, "instar_build_info{version=\"%s\"} 1\n", s->server_version);
     time_gauge(r, "start_time_seconds", "when the server was started", s->started);
     gauge(r, "serving_generation", "number of the generation that serves", (int64_t)s->serving);
+    gauge(r, "serving_rollback", "1 while what serves is not of the config on disk",
+          s->rollback_of != 0);
     by_state(r, s);
     by_worker(r, s);
     last_reload(r, s);

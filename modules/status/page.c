@@ -235,6 +235,12 @@ static void generations(ins_request *r, const ins_status *s)
     }
     ins_puts(r,
              "<section aria-labelledby=\"generations\"><h2 id=\"generations\">Generations</h2>\n");
+    if (s->rollback_of) {
+        ins_printf(r,
+                   "<p><span class=\"state failed\">rolled back</span> What serves is what "
+                   "generation %llu served, not the configuration on disk.</p>\n",
+                   (unsigned long long)s->rollback_of);
+    }
     if (s->step) {
         ins_printf(r, "<p><span class=\"state starting\">reload</span> %s, for %s</p>\n",
                    ins_escape_html(r, s->step), span(r, s->now - s->step_since));
@@ -263,11 +269,12 @@ static void workers(ins_request *r, const ins_status *s)
 
         ins_printf(
             r,
-            "<tr><th scope=\"row\">%llu.%u</th><td class=\"n\">%d</td><td class=\"n\">%u</td>"
+            "<tr><th scope=\"row\">%llu.%u%s</th><td class=\"n\">%d</td><td class=\"n\">%u</td>"
             "<td class=\"n\">%u</td><td class=\"n\">%u</td><td class=\"n\">%u</td>"
             "<td class=\"n\">%llu</td><td class=\"n\">%s</td></tr>\n",
-            (unsigned long long)w->generation, w->index, w->pid, w->connections, w->tls, w->busy,
-            w->threads, (unsigned long long)w->requests, span(r, s->now - w->started));
+            (unsigned long long)w->generation, w->index, w->leaving ? " (leaving)" : "", w->pid,
+            w->connections, w->tls, w->busy, w->threads, (unsigned long long)w->requests,
+            span(r, s->now - w->started));
     }
     ins_puts(r, "</tbody></table></div></section>\n");
 }

@@ -125,7 +125,10 @@ struct conf_process {
     uid_t user;
     gid_t group;
     int workers, threads_per_worker;
-    int max_connections; /* of each worker */
+    int max_connections;         /* of each worker */
+    int64_t worker_memory_limit; /* bytes, 0 none */
+    int worker_connections;      /* that a worker accepts in its life, 0 no limit */
+    int64_t handler_timeout, handler_kill_timeout; /* 0 off */
     int listen_backlog;
     int64_t start_timeout, graceful_shutdown_timeout; /* 0: without limit */
     int max_draining_generations;

@@ -4,7 +4,6 @@
 #include "config/conf.h"
 
 #define PROCESSES "set Workers, one process each, and ThreadsPerWorker"
-#define NO_RECYCLING "workers are not recycled; a reload replaces them"
 #define NO_MUTEX "no lock is taken to accept connections"
 
 const struct conf_obsolete conf_obsolete[] = {
@@ -21,8 +20,7 @@ const struct conf_obsolete conf_obsolete[] = {
     { "MaxRequestWorkers", "use MaxConnections, and ThreadsPerWorker for handlers that block" },
     { "AsyncRequestWorkerFactor", "connections need no thread; see MaxConnections" },
     { "ListenCoresBucketsRatio", "all workers share each listening socket" },
-    { "MaxRequestsPerChild", NO_RECYCLING },
-    { "MaxConnectionsPerChild", NO_RECYCLING },
+    { "MaxRequestsPerChild", "use MaxConnectionsPerWorker" },
     { "MaxMemFree", "memory is given back as connections end" },
     { "Mutex", NO_MUTEX },
     { "AcceptMutex", NO_MUTEX },

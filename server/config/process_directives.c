@@ -81,6 +81,19 @@ static const char *set_memory(ins_cmd *cmd, void *conf, const char *arg)
     return NULL;
 }
 
+static const char *set_worker_memory(ins_cmd *cmd, void *conf, const char *arg)
+{
+    int64_t bytes;
+
+    (void)cmd;
+    if (!conf_size(arg, &bytes) || (bytes > 0 && bytes < 1 << 20)) {
+        return "must be 0 (none) or a size of at least 1M: a number of bytes, or with a unit "
+               "(64M, 2G)";
+    }
+    ((struct conf_process *)conf)->worker_memory_limit = bytes;
+    return NULL;
+}
+
 static const char *set_log_buffer_size(ins_cmd *cmd, void *conf, const char *arg)
 {
     int64_t bytes;
@@ -195,6 +208,20 @@ const ins_directive conf_process_directives[] = {
         "threads that a worker may use for handlers that block"),
     INT("MaxConnections", max_connections, 1, 16777216, "65536",
         "connections of a worker; at that many it stops accepting until one ends"),
+    ONE("WorkerMemoryLimit", set_worker_memory, NULL, "SIZE", "0",
+        "a worker that uses more memory is replaced by a fresh one, and no request is lost; 0: "
+        "none is"),
+    INT("MaxConnectionsPerWorker", worker_connections, 0, 2147483647, "0",
+        "after so many connections a worker is replaced by a fresh one, one worker at a time; 0: "
+        "never"),
+    INT("MaxConnectionsPerChild", worker_connections, 0, 2147483647, "0",
+        "httpd's name for MaxConnectionsPerWorker"),
+    ONE("HandlerTimeout", set_time, FIELD(handler_timeout), "TIME", "60s",
+        "a handler or hook that runs for longer is logged once, with the stack of its thread; 0: "
+        "never"),
+    ONE("HandlerKillTimeout", set_time, FIELD(handler_kill_timeout), "TIME", "0",
+        "a worker with a handler or hook that runs for longer is replaced, and ended with that "
+        "request alone; 0: never"),
     ONE("StartTimeout", set_time_above_zero, FIELD(start_timeout), "TIME", "10s",
         "a new generation must be ready by then, or the reload has failed"),
     ONE("GracefulShutdownTimeout", set_time, FIELD(graceful_shutdown_timeout), "TIME", "30s",

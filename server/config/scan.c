@@ -40,6 +40,7 @@ static void set_numbers(struct conf_process *process)
     process->start_timeout = 10000;
     process->graceful_shutdown_timeout = 30000;
     process->max_draining_generations = 2;
+    process->handler_timeout = 60 * 1000;
     process->keep_generations = KEEP_GENERATIONS_DEFAULT;
     process->probation_time = 10000;
     process->probation_crashes = 3;

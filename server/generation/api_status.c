@@ -100,6 +100,7 @@ static void copy_worker(ins_status_worker *to, const struct sb_worker *w)
     to->busy = atomic_load(&w->busy);
     to->threads = atomic_load(&w->threads);
     to->requests = atomic_load(&w->requests) - atomic_load(&w->requests_before);
+    to->leaving = atomic_load(&w->leaving) != 0;
 }
 
 static void copy_workers(ins_status *s, apr_pool_t *pool)
@@ -191,6 +192,7 @@ const ins_status *ins_status_read(ins_request *r, unsigned version)
     s->pid = atomic_load(&m->pid);
     s->started = atomic_load(&m->started);
     s->serving = atomic_load(&m->serving);
+    s->rollback_of = atomic_load(&m->rollback_of);
     s->step = m->step[0] ? copy_text(m->step, sizeof(m->step), r->pool) : NULL;
     s->step_since = atomic_load(&m->step_since);
     copy_generations(s, r->pool);

@@ -36,7 +36,7 @@ static void tell(struct minding *m)
 
 static bool is_awaited(const struct minding *m)
 {
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (m->wards[i].owes_certs) {
             return true;
         }
@@ -50,7 +50,7 @@ static void end(struct minding *m)
     bundle_wipe(round_now.fd);
     apr_pool_destroy(round_now.pool);
     memset(&round_now, 0, sizeof(round_now));
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         m->wards[i].owes_certs = false;
     }
 }
@@ -72,7 +72,7 @@ static void ask_workers(struct minding *m)
 {
     const struct ipc_certs order = { .number = round_now.done.number };
 
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         struct ward *w = &m->wards[i];
 
         if (w->fd < 0) {
@@ -86,6 +86,24 @@ static void ask_workers(struct minding *m)
     }
 }
 
+/* At once: nothing is served here. */
+static bool renew(struct tls_app *app, int fd, struct tls_renewal *renewal)
+{
+    struct tls_renewing *renewing;
+
+    *renewal = (struct tls_renewal){ 0 };
+    if (!app) {
+        return true;
+    }
+    renewing = tls_renew_begin(app, fd, round_now.diags);
+    if (!renewing) {
+        return false;
+    }
+    while (tls_renew_step(renewing)) {
+    }
+    return tls_renew_end(renewing, renewal);
+}
+
 void certs_take(struct minding *m, const struct ipc_certs *order, int fd)
 {
     struct tls_renewal renewal;
@@ -97,7 +115,7 @@ void certs_take(struct minding *m, const struct ipc_certs *order, int fd)
     round_now.done = (struct ipc_certs_done){ .number = order->number };
     (void)apr_pool_create(&round_now.pool, m->app->pool);
     round_now.diags = diags_create(round_now.pool);
-    if (tls_renew(m->app->tls, fd, &renewal, round_now.diags)) {
+    if (renew(m->app->tls, fd, &renewal)) {
         round_now.done.ok = 1;
         round_now.done.renewed = renewal.renewed;
         round_now.done.unchanged = renewal.unchanged;

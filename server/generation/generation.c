@@ -90,8 +90,9 @@ static int serve(const struct launch *launch, struct app *app, struct diags *dia
         sb_doing(m.slot, "starting workers");
     }
     m.count = count_workers(&launch->conf->process);
-    m.wards = apr_pcalloc(app->pool, sizeof(*m.wards) * (size_t)m.count);
-    for (int i = 0; i < m.count; i++) {
+    m.total = m.count + (m.count > LEAVING_MIN ? m.count : LEAVING_MIN);
+    m.wards = apr_pcalloc(app->pool, sizeof(*m.wards) * (size_t)m.total);
+    for (int i = 0; i < m.total; i++) {
         m.wards[i].index = (uint32_t)i;
         m.wards[i].fd = -1;
     }

@@ -64,6 +64,12 @@ static void hear_worker(struct minding *m, struct ward *w)
         }
         if (rv == APR_SUCCESS && incoming.header.type == IPC_WORKER_READY) {
             w->ready = true;
+            replace_ready(m, w);
+        }
+        if (rv == APR_SUCCESS && incoming.header.type == IPC_WORKER_SPENT) {
+            const struct ipc_spent *spent = (const void *)incoming.payload;
+
+            replace_asked(m, w, spent->reason);
         }
         if (rv == APR_SUCCESS && incoming.header.type == IPC_CERTS_TAKEN) {
             certs_answered(m, w, (const struct ipc_certs_taken *)(const void *)incoming.payload);
@@ -114,8 +120,7 @@ static void reopen_logs(struct minding *m)
     }
 }
 
-/* False: the master is gone. */
-static bool hear_master(struct minding *m)
+bool minding_hear_master(struct minding *m)
 {
     for (;;) {
         apr_status_t rv = ipc_recv(m->launch->master_fd, &incoming);
@@ -153,7 +158,7 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
 
     polled[n++] = (struct pollfd){ .fd = m->signal_fd, .events = POLLIN };
     polled[n++] = (struct pollfd){ .fd = m->launch->master_fd, .events = POLLIN };
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         polled[n++] = (struct pollfd){ .fd = m->wards[i].fd, .events = POLLIN };
     }
     if (poll(polled, (nfds_t)n, wards_timeout(m, minding_now())) < 0) {
@@ -161,10 +166,10 @@ static bool wait_and_hear(struct minding *m, struct pollfd *polled, struct diags
     }
     /* first the master: a worker that ends after DRAIN is not to be replaced; and
      * what a worker said last comes before its death */
-    if (!hear_master(m)) {
+    if (!minding_hear_master(m)) {
         return false;
     }
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (polled[2 + i].revents && m->wards[i].fd >= 0) {
             hear_worker(m, &m->wards[i]);
         }
@@ -202,7 +207,7 @@ static bool spawn_all(struct minding *m, struct diags *diags)
 
 int minding_run(struct minding *m, struct diags *diags)
 {
-    struct pollfd *polled = apr_pcalloc(m->app->pool, sizeof(*polled) * ((size_t)m->count + 2));
+    struct pollfd *polled = apr_pcalloc(m->app->pool, sizeof(*polled) * ((size_t)m->total + 2));
     int rv = open_signals(m);
 
     if (rv != 0) {

@@ -95,6 +95,7 @@ static void run(struct minding *m, const struct ward *w, int generation_fd, int 
     const struct conf_process *process = &m->launch->conf->process;
     struct worker_start start = { .generation = m->launch->number,
                                   .index = w->index,
+                                  .incarnation = w->incarnation,
                                   .workers = (uint32_t)m->count,
                                   .generation_fd = generation_fd,
                                   .master_fd = master_fd,
@@ -104,6 +105,10 @@ static void run(struct minding *m, const struct ward *w, int generation_fd, int 
                                   .slot = w->slot,
                                   .threads_max = process->threads_per_worker,
                                   .connections_max = process->max_connections,
+                                  .memory_limit = process->worker_memory_limit,
+                                  .accepts_max = process->worker_connections,
+                                  .handler_timeout = process->handler_timeout,
+                                  .handler_kill_timeout = process->handler_kill_timeout,
                                   .child_init = worker_child_init,
                                   .child_exit = worker_child_exit,
                                   .ctx = m->app };
@@ -169,6 +174,8 @@ int worker_spawn(struct minding *m, struct ward *w)
     }
     if (rv == 0) {
         w->ready = false;
+        w->spent = IPC_SPENT_NOT;
+        w->incarnation++;
         w->started = minding_now();
         w->pid = fork_worker(m, w, ours, masters);
         rv = w->pid < 0 ? errno : introduce(m, w, &masters[0]);

@@ -31,7 +31,7 @@ int wards_alive(const struct minding *m)
 {
     int n = 0;
 
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         n += m->wards[i].pid > 0;
     }
     return n;
@@ -39,7 +39,7 @@ int wards_alive(const struct minding *m)
 
 void wards_signal(const struct minding *m, int sig)
 {
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (m->wards[i].pid > 0) {
             (void)kill(m->wards[i].pid, sig);
         }
@@ -65,7 +65,7 @@ static const char *describe_status(int status, char *buf, size_t size)
 /* A connection may have woken the dead one alone. */
 static void poke_siblings(const struct minding *m)
 {
-    for (int i = 0; i < m->count; i++) {
+    for (int i = 0; i < m->total; i++) {
         if (m->wards[i].fd >= 0) {
             (void)ipc_send(m->wards[i].fd, m->launch->number, IPC_POKE, NULL, 0, NULL, 0);
         }
@@ -136,7 +136,8 @@ static void name_handler(const struct minding *m, const struct ward *w, char *in
 static void bury(struct minding *m, struct ward *w, int status, struct diags *diags)
 {
     struct ipc_worker_down down = { .index = w->index, .pid = w->pid, .status = status };
-    bool expected = m->state >= MIND_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool expected = replace_died(w, status) ||
+                    (m->state >= MIND_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     char how[64];
 
     (void)describe_status(status, how, sizeof(how));
@@ -157,7 +158,9 @@ static void bury(struct minding *m, struct ward *w, int status, struct diags *di
         return;
     }
     poke_siblings(m);
-    plan_respawn(m, w, !w->ready || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL);
+    if (w < m->wards + m->count) {
+        plan_respawn(m, w, !w->ready || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL);
+    }
 }
 
 /* All that are dead, strangers too: this process is a subreaper. */
@@ -172,8 +175,10 @@ void wards_reap(struct minding *m, struct diags *diags)
     }
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         stapler_exited(m, pid);
-        for (int i = 0; i < m->count; i++) {
+        for (int i = 0; i < m->total; i++) {
             if (m->wards[i].pid == pid) {
+                /* It may have been told to drain a moment ago, and so was this process. */
+                (void)minding_hear_master(m);
                 bury(m, &m->wards[i], status, diags);
             }
         }
@@ -216,7 +221,7 @@ static void kill_stuck(struct minding *m, int64_t now)
     }
 }
 
-static int64_t earliest(int64_t a, int64_t b)
+int64_t wards_earliest(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -233,23 +238,25 @@ int wards_timeout(const struct minding *m, int64_t now)
         const struct ward *w = &m->wards[i];
 
         if (w->pid == 0) {
-            due = earliest(due, w->respawn_at);
+            due = wards_earliest(due, w->respawn_at);
         }
         else if (!w->ready && start_timeout > 0) {
-            due = earliest(due, w->started + start_timeout + 1);
+            due = wards_earliest(due, w->started + start_timeout + 1);
         }
     }
-    due = earliest(due, stapler_due(m));
+    due = wards_earliest(due, stapler_due(m));
+    due = wards_earliest(due, replace_due(m));
     if (due == INT64_MAX) {
         return -1;
     }
-    return due <= now ? 0 : (int)earliest(due - now, 60000);
+    return due <= now ? 0 : (int)wards_earliest(due - now, 60000);
 }
 
 void wards_run_timers(struct minding *m)
 {
     int64_t now = minding_now();
 
+    replace_run(m, now);
     if (m->state == MIND_SERVING) {
         respawn_due(m, now);
         kill_stuck(m, now);

@@ -142,6 +142,8 @@ void http_route(const struct http_app *app, const ins_server *s, const char *met
                 const char *path, struct route_match *match, apr_pool_t *pool);
 /* Indexes are below this. */
 unsigned http_route_count(const struct http_app *app);
+/* Where its Route line stands: the line, 0 where that is not known, and *file. */
+unsigned http_route_line(const struct route *route, const char **file);
 /* NULL where there is none of this index. */
 const struct route *http_route_at(const struct http_app *app, unsigned index);
 

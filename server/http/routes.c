@@ -247,6 +247,12 @@ unsigned http_route_count(const struct http_app *app)
     return app->routes ? app->routes->count : 0;
 }
 
+unsigned http_route_line(const struct route *route, const char **file)
+{
+    *file = route && route->node ? route->node->file->path : "-";
+    return route && route->node ? route->node->line : 0;
+}
+
 const struct route *http_route_at(const struct http_app *app, unsigned index)
 {
     for (const ins_server *s = app->servers; s; s = s->next) {

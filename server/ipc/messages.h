@@ -24,8 +24,23 @@ struct ipc_worker_down {
     uint32_t index;
     int32_t pid;
     int32_t status;
-    uint32_t expected; /* 1: it was told to end, or drained */
+    uint32_t expected; /* 1: it was told to end, drained, or was replaced */
     char handler[128]; /* that it called last: "risk of risk_module (GET /risk)"; "" none */
+};
+/* Why a worker is to be replaced. */
+enum ipc_spent_reason { IPC_SPENT_NOT, IPC_SPENT_MEMORY, IPC_SPENT_CONNECTIONS, IPC_SPENT_HANDLER };
+struct ipc_spent {
+    uint32_t reason;
+};
+/* A worker that a fresh one is to replace leaves now. */
+struct ipc_leaving {
+    uint32_t index;
+    int32_t pid;
+    uint32_t reason;
+};
+/* Stop accepting, give parked connections to the siblings, finish, exit. */
+struct ipc_retire {
+    int64_t deadline; /* CLOCK_MONOTONIC milliseconds, 0 none */
 };
 /* ACCEPT_ON, ACCEPT_OFF and its answer ACCEPT_STOPPED carry the switch's number. */
 struct ipc_switch {
@@ -62,7 +77,7 @@ struct ipc_certs_done {
     uint32_t renewed, unchanged;
     uint32_t workers; /* that have them */
 };
-/* One end of a pair to a worker of another generation. */
+/* One end of a pair to another worker. */
 struct ipc_peer {
     uint64_t generation;
     uint32_t index;
@@ -101,7 +116,12 @@ struct ipc_peer {
     X(IDLE_MOVED,      0, struct ipc_empty)       /* what was idle when DRAIN came has moved */ \
     /* worker -> worker, see worker/handover.h */ \
     X(CONN_OFFER,     -1, struct ipc_variable)    \
-    X(CONN_TAKEN,      0, struct ipc_variable)
+    X(CONN_TAKEN,      0, struct ipc_variable)    \
+    /* replacing a worker: worker -> generation, generation -> master, generation -> worker (which \
+     * is told of siblings by HANDOVER_TO and HANDOVER_FROM) */ \
+    X(WORKER_SPENT,    0, struct ipc_spent)       \
+    X(GEN_WORKER_LEAVING, 0, struct ipc_leaving)  \
+    X(RETIRE,          0, struct ipc_retire)
 /* clang-format on */
 
 struct ipc_variable {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "master/addresses.h"
+#include "util/check.h"
 #include "util/log.h"
 
 #define LOG_PART "master"
@@ -109,11 +110,11 @@ void activation_take_environment(void)
 void activation_adopt(const struct listener *l, const char *name, bool dual)
 {
     struct activated *a = &passed.list[passed.count];
-    char *copy = strdup(name);
 
-    if (passed.count < ACTIVATED_MAX && copy != NULL) {
+    if (passed.count < ACTIVATED_MAX) {
         a->listener = *l;
-        a->name = copy;
+        a->name = strdup(name);
+        INS_CHECK(a->name != NULL);
         a->dual = dual;
         passed.count++;
     }

@@ -12,6 +12,7 @@
 
 #include <apr_time.h>
 
+#include "ipc/messages.h"
 #include "master/generations.h"
 #include "master/job.h"
 #include "master/report.h"
@@ -43,6 +44,12 @@ static void publish_generation(const struct generation *gen)
     }
 }
 
+static uint64_t stored_number(const struct generation *gen)
+{
+    return gen != NULL && gen->manifest != NULL && gen->manifest->stored ? gen->manifest->number
+                                                                         : 0;
+}
+
 void board_publish(struct master *m)
 {
     const char *step = "";
@@ -64,6 +71,7 @@ void board_publish(struct master *m)
         SB_SET(b, step_since, apr_time_now());
     }
     SB_SET(b, serving, m->serving != NULL ? m->serving->number : 0);
+    SB_SET(b, rollback_of, stored_number(m->serving));
     for (const struct generation *gen = m->generations; gen != NULL; gen = gen->next) {
         publish_generation(gen);
     }
@@ -181,6 +189,26 @@ void board_worker_down(struct master *m, const struct generation *gen, int statu
     }
     else {
         SB_MASTER_COUNT_ONE(m->board, deaths_killed, 1);
+    }
+}
+
+void board_worker_replaced(struct master *m, uint32_t reason)
+{
+    if (m->board == NULL) {
+        return;
+    }
+    switch ((enum ipc_spent_reason)reason) {
+    case IPC_SPENT_MEMORY:
+        SB_MASTER_COUNT_ONE(m->board, replaced_memory, 1);
+        return;
+    case IPC_SPENT_CONNECTIONS:
+        SB_MASTER_COUNT_ONE(m->board, replaced_connections, 1);
+        return;
+    case IPC_SPENT_HANDLER:
+        SB_MASTER_COUNT_ONE(m->board, replaced_handler, 1);
+        return;
+    default:
+        return;
     }
 }
 

@@ -12,6 +12,8 @@ void board_publish(struct master *m);
 void board_outcome(struct master *m, const struct outcome *outcome);
 /* Counts it where nobody had asked for that; status as from waitpid(). */
 void board_worker_down(struct master *m, const struct generation *gen, int status);
+/* reason: enum ipc_spent_reason, a child's word. */
+void board_worker_replaced(struct master *m, uint32_t reason);
 void board_generation_down(struct master *m);
 /* why: "reload", "restart", ... */
 void board_drain_begins(const struct generation *gen, const char *why);

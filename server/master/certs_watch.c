@@ -27,7 +27,7 @@
 enum {
     SETTLE_MS = 500,       /* quiet for so long */
     SETTLE_MAX_MS = 10000, /* or changing for so long */
-    RETRY_MS = 5000,       /* for the rest of what does not fit yet */
+    RETRY_MS = 3000,       /* for the rest of what does not fit yet */
     LINKS_MAX = 40,
     EVENTS_ABOUT_NAME =
         IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB,

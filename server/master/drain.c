@@ -41,19 +41,40 @@ static void introduce(struct worker_pair *from, struct worker_pair *to)
     (void)close(pair[1]);
 }
 
+static int staying(const struct generation *gen)
+{
+    const struct worker_pair *w;
+    int count = 0;
+
+    for (w = gen->workers; w != NULL; w = w->next) {
+        count += !w->leaving;
+    }
+    return count;
+}
+
+/* The one behind w, in a ring, of those that stay; there is one. */
+static struct worker_pair *next_staying(const struct generation *gen, struct worker_pair *w)
+{
+    do {
+        w = w != NULL && w->next != NULL ? w->next : gen->workers;
+    } while (w->leaving);
+    return w;
+}
+
 /* With many workers on both sides each old one is given only some of the new
  * ones, not the same. */
 static void introduce_all(struct generation *from, struct generation *to)
 {
     int each = from->worker_count > 0 ? INTRODUCTIONS_MAX / from->worker_count : 0;
-    struct worker_pair *giver, *taker = to->workers;
+    int takers = staying(to);
+    struct worker_pair *giver, *taker = NULL;
 
     each = each < 1 ? 1 : each;
-    each = each > to->worker_count ? to->worker_count : each;
+    each = each > takers ? takers : each;
     for (giver = from->workers; giver != NULL; giver = giver->next) {
         for (int i = 0; i < each; i++) {
+            taker = next_staying(to, taker);
             introduce(giver, taker);
-            taker = taker->next != NULL ? taker->next : to->workers;
         }
     }
 }

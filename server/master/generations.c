@@ -260,15 +260,30 @@ static void on_worker_down(struct master *m, struct generation *gen, struct ipc_
     memcpy(&down, msg->payload, sizeof(down));
     log_info("INS01102", "worker %llu.%u (pid %d) %s", (unsigned long long)gen->number, down.index,
              (int)down.pid, child_words(down.status, words));
-    board_worker_down(m, gen, down.status);
     (void)snprintf(who, sizeof(who), "worker %llu.%u", (unsigned long long)gen->number, down.index);
     down.handler[sizeof(down.handler) - 1] = '\0';
     if (!down.expected) {
+        board_worker_down(m, gen, down.status);
         probation_death(m, gen, who, down.status, down.handler);
     }
     for (w = gen->workers; w != NULL; w = w->next) {
         if (w->index == down.index && w->pid == down.pid) {
             worker_remove(m, w);
+            return;
+        }
+    }
+}
+
+static void on_worker_leaving(struct master *m, struct generation *gen, struct ipc_message *msg)
+{
+    struct ipc_leaving leaving;
+    struct worker_pair *w;
+
+    memcpy(&leaving, msg->payload, sizeof(leaving));
+    for (w = gen->workers; w != NULL; w = w->next) {
+        if (w->index == leaving.index && w->pid == leaving.pid && !w->leaving) {
+            w->leaving = true;
+            board_worker_replaced(m, leaving.reason);
             return;
         }
     }
@@ -312,6 +327,7 @@ static void on_logs_reopened(struct master *m, struct generation *gen, struct ip
 static const message_fn on_message[IPC_TYPES] = { [IPC_GEN_LOGS_REOPENED] = on_logs_reopened,
                                                   [IPC_GEN_WORKER_UP] = on_worker_up,
                                                   [IPC_GEN_WORKER_DOWN] = on_worker_down,
+                                                  [IPC_GEN_WORKER_LEAVING] = on_worker_leaving,
                                                   [IPC_GEN_READY] = on_ready,
                                                   [IPC_GEN_FAILED] = on_failed,
                                                   [IPC_GEN_CERTS_DONE] = on_certs_done };

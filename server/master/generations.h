@@ -42,7 +42,7 @@ void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t 
 void worker_remove(struct master *m, struct worker_pair *w);
 /* One that another binary knew. */
 void worker_adopt(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd,
-                  bool moving, uint64_t reopened);
+                  bool moving, bool leaving, uint64_t reopened);
 void worker_send(struct worker_pair *w, enum ipc_type type, const void *payload, size_t length,
                  const int *fd);
 

@@ -179,6 +179,7 @@ static void walk_worker(struct image_io *io, struct image_worker *w)
     NUMBER(w->pid);
     FD(w->fd);
     FLAG(w->moving);
+    FLAG(w->leaving);
     NUMBER(w->reopened);
 }
 
@@ -245,6 +246,7 @@ static void walk_master(struct image_io *io, struct image *g)
     FD(g->board_fd);
     FD(g->tickets_fd);
     FD(g->staples_fd);
+    FD(g->log_fd);
     FD(g->pid_fd);
     walk_text(io, &g->pid_path);
     FD(g->control_fd);
@@ -273,6 +275,7 @@ static void walk(struct image_io *io, struct image *g)
     NUMBER(g->serving);
     NUMBER(g->manifest_number);
     NUMBER(g->manifest_before);
+    FLAG(g->manifest_stored);
     bytes(io, &g->conf, &g->conf_len);
     LIST(g->builds, struct image_build, walk_build)
     LIST(g->uses, struct image_use, walk_use)

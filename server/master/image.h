@@ -60,7 +60,7 @@ struct image_worker {
     uint32_t index;
     pid_t pid;
     int fd;
-    bool moving;
+    bool moving, leaving;
     uint64_t reopened;
 };
 
@@ -118,6 +118,7 @@ struct image {
     const char *number_file;
 
     int board_fd, tickets_fd, staples_fd, pid_fd;
+    int log_fd; /* until the logs are opened: for what goes wrong before; -1 stderr */
     const char *pid_path;
     int control_fd, by_config_fd;
     const char *control_path;
@@ -137,6 +138,7 @@ struct image {
 
     /* The serving generation, and its manifest. */
     uint64_t serving, manifest_number, manifest_before;
+    bool manifest_stored;
     const char *conf; /* as text_pack() has it */
     size_t conf_len;
     apr_array_header_t *builds; /* struct image_build */

@@ -104,5 +104,6 @@ bool image_manifest(const struct image *g, struct manifest *manifest, struct dia
     manifest->builds = builds;
     manifest->number = g->manifest_number;
     manifest->before = g->manifest_before;
+    manifest->stored = g->manifest_stored;
     return true;
 }

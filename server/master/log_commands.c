@@ -77,7 +77,6 @@ static int run_argv(struct log_command *c, char *const argv[])
 {
     int said[2], error = 0, log = complaints();
     pid_t pid;
-    ssize_t n;
 
     if (pipe2(said, O_CLOEXEC) != 0) {
         return errno;
@@ -90,7 +89,7 @@ static int run_argv(struct log_command *c, char *const argv[])
     }
     error = pid < 0 ? errno : 0;
     (void)close(said[1]);
-    while (pid > 0 && (n = read(said[0], &error, sizeof(error))) < 0 && errno == EINTR) {
+    while (pid > 0 && read(said[0], &error, sizeof(error)) < 0 && errno == EINTR) {
     }
     (void)close(said[0]);
     if (pid > 0 && error != 0) {

@@ -309,6 +309,7 @@ static void wait_for_first(struct master *m)
     if (m->last_reload != NULL) {
         if (!m->last_reload->ok) {
             /* Whoever hears of it may start the next one at once. */
+            control_close(m);
             store_close(m);
             pidfile_release(m->pid_file);
             m->pid_file = NULL;

@@ -10,6 +10,7 @@
  */
 #include "master/reload.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "builder/builder.h"
@@ -297,8 +298,8 @@ static void step_first(struct master *m, struct job *job)
     m->first = NULL;
     m->tried_last = true;
     job->outcome->unchanged = job->manifest->builds->count;
-    outcome_note(job->outcome, "the config and modules of generation %llu (StartFrom last)",
-                 (unsigned long long)job->manifest->number);
+    outcome_note(job->outcome, "the config and modules of generation %" PRIu64 " (StartFrom last)",
+                 job->manifest->number);
     step_start(m);
 }
 

@@ -109,11 +109,9 @@ static void replace_ours(const struct master *m, const struct reopen *r)
 static bool fill(const struct reopen *r, const struct log_hold *hold, int *sent,
                  struct ipc_reopen_out *out)
 {
-    int count = hold != NULL ? hold->count : 0;
-
     out->head = (struct ipc_reopen){ .number = r->number };
     out->used = 0;
-    while (*sent < count) {
+    while (hold != NULL && *sent < hold->count) {
         const char *key = hold->list[*sent].key;
         int fd = new_file(r, key);
 

@@ -51,7 +51,6 @@ static struct job *upgraded(const struct image *image)
     job->began_us = image->upgrade_began_us;
     outcome_note(job->outcome, "the binary was upgraded from instar %s to %s", image->version,
                  INSTAR_VERSION);
-    log_notice("INS01343", "instar %s goes on where instar %s was", INSTAR_VERSION, image->version);
     return job;
 }
 
@@ -79,6 +78,9 @@ int master_resume(int fd, const char *prefix, char *const *argv, const struct la
         return VERB_REFUSED;
     }
     close_at_exec(image);
+    if (image->log_fd >= 0) {
+        log_set_fd(image->log_fd);
+    }
     options_of(&options, image, prefix, argv);
     error = master_make(&m, &options, ops, image);
     if (error != 0) {
@@ -89,6 +91,10 @@ int master_resume(int fd, const char *prefix, char *const *argv, const struct la
     if (!image_restore(&m, image)) {
         return VERB_REFUSED;
     }
+    if (image->log_fd >= 0 && log_fd() != image->log_fd) {
+        (void)close(image->log_fd);
+    }
+    log_notice("INS01343", "instar %s goes on where instar %s was", INSTAR_VERSION, image->version);
     notify_open(&m);
     children_reap(&m);
     ask_again(&m, image);

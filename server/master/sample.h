@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two answers over the control socket that are for instarctl and not for people: lines of
- * words that sscanf() reads.
+ * words.
  *
  * sample:  server VERSION PID UPTIME          generation NUMBER STATE PID WORKERS CONNECTIONS TLS
  *          step NAME (while a reload runs)       BUSY FOR_MS CUT_IN_MS|-1 WHY|-

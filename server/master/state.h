@@ -84,6 +84,7 @@ struct worker_pair {
     int reopen_sent;   /* of its generation's logs */
     uint64_t reopened; /* the number of the last reopen it has done */
     bool moving;       /* told to drain, has not said yet that what was idle has moved */
+    bool leaving;      /* a fresh one has its place: it takes no more connections */
 };
 
 enum gen_life { GEN_STARTING, GEN_PROBING, GEN_SERVING, GEN_DRAINING, GEN_STOPPING, GEN_FAILED };

@@ -396,6 +396,8 @@ static void worker_list(struct jout *j, const struct master *m)
         member_uint(j, "busy", atomic_load(&w->busy));
         member_uint(j, "threads", atomic_load(&w->threads));
         member_uint(j, "requests", atomic_load(&w->requests) - atomic_load(&w->requests_before));
+        jout_key(j, "leaving");
+        jout_bool(j, atomic_load(&w->leaving) != 0);
         jout_object_end(j);
     }
     jout_array_end(j);

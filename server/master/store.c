@@ -164,7 +164,7 @@ void store_open(struct master *m, const char *runtime_dir)
     m->store = store;
 }
 
-static void free_kept(struct kept *kept)
+void kept_free(struct kept *kept)
 {
     free(kept->objects);
     free(kept);
@@ -182,7 +182,7 @@ void store_close(struct master *m)
         struct kept *kept = store->kept;
 
         store->kept = kept->next;
-        free_kept(kept);
+        kept_free(kept);
     }
     history_free(store);
     apr_pool_destroy(store->pool);

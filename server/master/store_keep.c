@@ -73,8 +73,7 @@ static bool forget_oldest(struct store *store, const struct manifest *serving, i
 
         if (++count > keep && kept->number != serving->number && kept->number != serving->before) {
             *at = kept->next;
-            free(kept->objects);
-            free(kept);
+            kept_free(kept);
             forgotten = true;
         }
         else {

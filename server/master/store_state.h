@@ -55,6 +55,7 @@ struct store {
     pid_t writer;                           /* 0 none */
 };
 
+void kept_free(struct kept *kept);
 struct kept *kept_find(const struct store *store, uint64_t number);
 
 /* ---- store_text.c: manifests as bytes -------------------------------------- */

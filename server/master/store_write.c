@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,14 +138,49 @@ static int count_pending(const struct store *store)
     return count;
 }
 
+/* Is it that manifest's file, or its text's? */
+static bool is_of(const struct pending *pending, const struct kept *kept)
+{
+    char name[STORE_NAME];
+
+    (void)snprintf(name, sizeof(name), "%" PRIu64 ".manifest", kept->number);
+    return strcmp(pending->name, name) == 0 ||
+           strncmp(pending->name, kept->text, strlen(kept->text)) == 0;
+}
+
+/* What is not on the disk is not kept: what serves next is written in full again. */
+static void forget_unwritten(struct store *store)
+{
+    const struct pending *pending = store->pending;
+
+    for (int i = 0; i < store->written && pending != NULL; i++, pending = pending->next) {
+        struct kept **at = &store->kept;
+
+        while (*at != NULL) {
+            struct kept *kept = *at;
+
+            if (is_of(pending, kept)) {
+                *at = kept->next;
+                kept_free(kept);
+            }
+            else {
+                at = &kept->next;
+            }
+        }
+    }
+}
+
+/* Of the first ones that are pending; they are done with. */
 static void judge(struct store *store, int error)
 {
     if (error != 0) {
         log_error("INS01150",
-                  "%s: what serves could not be written down: %s; it cannot be rolled back to "
-                  "once this server has ended",
+                  "%s: what serves could not be written down: %s; it cannot be rolled back to",
                   store->folder, strerror(error));
+        forget_unwritten(store);
     }
+    drop_pending(store, store->written);
+    store->written = 0;
 }
 
 /* It outlives a master that is killed: the lock goes with the descriptor, and the next
@@ -177,7 +213,6 @@ void store_flush(struct store *store)
     if (store->writer < 0) {
         store->writer = 0;
         judge(store, write_now(store));
-        drop_pending(store, store->written);
     }
 }
 
@@ -195,21 +230,20 @@ bool store_writer_exited(struct master *m, pid_t pid, int status)
     }
     store->writer = 0;
     judge(store, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
-    drop_pending(store, store->written);
     store_flush(store);
     return true;
 }
 
 /* The child may hang on its disk; the server's end does not. */
-static void wait_for_writer(struct store *store)
+static void wait_for_child(struct store *store)
 {
     const struct timespec pause = { 0, WAIT_STEP_MS * 1000000L };
     int status = 0;
 
     for (int waited = 0; store->writer > 0 && waited < WAIT_MS; waited += WAIT_STEP_MS) {
         if (waitpid(store->writer, &status, WNOHANG) != 0) {
-            drop_pending(store, store->written);
             store->writer = 0;
+            judge(store, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
             return;
         }
         (void)nanosleep(&pause, NULL);
@@ -218,10 +252,11 @@ static void wait_for_writer(struct store *store)
 
 void store_finish_writing(struct store *store)
 {
-    wait_for_writer(store);
+    wait_for_child(store);
     if (store->writer == 0) {
         add_history(store);
-        if (store->pending != NULL) {
+        store->written = count_pending(store);
+        if (store->written > 0) {
             judge(store, write_now(store));
         }
     }

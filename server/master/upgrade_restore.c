@@ -160,7 +160,7 @@ static void restore_generation(struct master *m, const struct image_generation *
     for (int i = g->workers->nelts - 1; i >= 0; i--) {
         const struct image_worker *w = &APR_ARRAY_IDX(g->workers, i, struct image_worker);
 
-        worker_adopt(m, gen, w->index, w->pid, w->fd, w->moving, w->reopened);
+        worker_adopt(m, gen, w->index, w->pid, w->fd, w->moving, w->leaving, w->reopened);
     }
     drain_adopt(m, gen, g->drain_deadline, g->kill_due);
 }

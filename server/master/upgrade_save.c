@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The running master as an image. Changes nothing: the master goes on with the
  * same state where the new binary does not take over. */
+#include <unistd.h>
+
 #include <apr_strings.h>
 
 #include "builder/builder.h"
@@ -12,6 +14,7 @@
 #include "master/notify.h"
 #include "master/pidfile.h"
 #include "master/store_state.h"
+#include "util/log.h"
 
 static void take_options(const struct master *m, struct image *g)
 {
@@ -46,6 +49,7 @@ static void take_numbers(const struct master *m, struct image *g)
     g->board_fd = m->board_fd;
     g->tickets_fd = m->tickets.fd;
     g->staples_fd = m->staples_fd;
+    g->log_fd = log_fd() > STDERR_FILENO ? log_fd() : -1;
     g->pid_fd = pidfile_fd(m->pid_file);
     g->pid_path = pidfile_path(m->pid_file);
 }
@@ -88,6 +92,7 @@ static void take_manifest(const struct master *m, struct image *g, apr_pool_t *p
     g->serving = m->serving->number;
     g->manifest_number = manifest->number;
     g->manifest_before = manifest->before;
+    g->manifest_stored = manifest->stored;
     g->conf = conf.at;
     g->conf_len = conf.length;
     for (int i = 0; i < manifest->builds->count; i++) {
@@ -112,6 +117,7 @@ static void take_workers(const struct generation *gen, struct image_generation *
         out->pid = w->pid;
         out->fd = w->source.fd;
         out->moving = w->moving;
+        out->leaving = w->leaving;
         out->reopened = w->reopened;
     }
 }

@@ -122,12 +122,13 @@ void worker_add(struct master *m, struct generation *gen, uint32_t index, pid_t 
 }
 
 void worker_adopt(struct master *m, struct generation *gen, uint32_t index, pid_t pid, int fd,
-                  bool moving, uint64_t reopened)
+                  bool moving, bool leaving, uint64_t reopened)
 {
     struct worker_pair *w = remember(m, gen, index, pid, fd);
 
     if (w != NULL) {
         w->moving = moving;
+        w->leaving = leaving;
         w->reopened = reopened;
     }
 }

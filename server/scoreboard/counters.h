@@ -36,12 +36,14 @@
     X(tls_full,        "tls_handshakes_total", "kind=\"full\"", "TLS handshakes completed") \
     X(tls_resumed,     "tls_handshakes_total", "kind=\"resumed\"", "TLS handshakes completed") \
     X(tls_failed,      "tls_handshake_failures_total", "", "connections that ended within their TLS handshake") \
-    X(handed_over,     "connections_handed_over_total", "", "connections handed to a newer generation") \
-    X(adopted,         "connections_adopted_total", "", "connections taken from an older generation") \
+    X(handed_over,     "connections_handed_over_total", "", "connections handed to another worker, of a newer generation or in place of this one") \
+    X(adopted,         "connections_adopted_total", "", "connections taken from another worker") \
     X(loop_moves,      "loop_moves_total", "", "times the loop left a blocking handler behind") \
     X(thread_limit,    "thread_limit_reached_total", "", "times ThreadsPerWorker was reached") \
     X(conn_limit,      "accept_pauses_total", "", "times accepting paused at MaxConnections or out of descriptors") \
-    X(log_lost,        "log_lines_lost_total", "", "log lines that could not be written")
+    X(log_lost,        "log_lines_lost_total", "", "log lines that could not be written") \
+    X(handlers_late,   "handlers_over_timeout_total", "", "handlers and hooks that ran for longer than HandlerTimeout") \
+    X(handlers_killed, "handlers_killed_total", "", "handlers and hooks that ended with their worker at HandlerKillTimeout")
 
 /* Counted by the master. */
 #define SB_MASTER_COUNTERS(X) \
@@ -61,7 +63,10 @@
     X(drains_cut,        "drains_cut_total", "", "draining generations that were cut at their deadline or for a newer one") \
     X(log_lost_aside,    "server_log_lines_lost_total", "", "error log lines that master and generation processes lost") \
     X(failed_probe,      "reload_failures_total", "stage=\"probe\"", "failed reloads by the stage that refused") \
-    X(rollbacks,         "rollbacks_total", "", "rollbacks that went well, asked for or by probation")
+    X(rollbacks,         "rollbacks_total", "", "rollbacks that went well, asked for or by probation") \
+    X(replaced_memory, "worker_replacements_total", "reason=\"memory\"", "workers replaced by a fresh one at a limit") \
+    X(replaced_connections, "worker_replacements_total", "reason=\"connections\"", "workers replaced by a fresh one at a limit") \
+    X(replaced_handler, "worker_replacements_total", "reason=\"handler\"", "workers replaced by a fresh one at a limit")
 /* clang-format on */
 
 /* Upper bounds of the classes of a request's duration, in microseconds; the last class is open. */

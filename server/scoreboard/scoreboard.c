@@ -189,6 +189,7 @@ struct sb_worker *sb_worker_take(struct scoreboard *board, uint64_t generation, 
             atomic_store(&w->pid, 0);
             atomic_store(&w->index, index);
             atomic_store(&w->route, 0);
+            atomic_store(&w->leaving, 0);
             atomic_store(&w->requests_before, atomic_load(&w->requests));
             atomic_store(&w->started, apr_time_now());
             return w;

@@ -44,9 +44,10 @@ struct sb_worker {
     _Atomic uint32_t index;
     _Atomic int32_t pid; /* of a free slot: who may not be gone yet */
     _Atomic uint32_t connections, busy, threads;
-    _Atomic uint32_t route;  /* the index + 1 of that whose handler was called last; 0 none yet */
-    _Atomic uint32_t tls;    /* of the connections */
-    _Atomic int64_t started; /* apr_time_t */
+    _Atomic uint32_t route;   /* the index + 1 of that whose handler was called last; 0 none yet */
+    _Atomic uint32_t tls;     /* of the connections */
+    _Atomic uint32_t leaving; /* a fresh one has its place, or is about to */
+    _Atomic int64_t started;  /* apr_time_t */
     _Atomic uint64_t requests_before; /* those of its predecessors in the slot */
     union {
         _Atomic uint64_t counter[SB_COUNTER_PLACES]; /* by enum sb_counter */
@@ -90,7 +91,10 @@ struct sb_master {
     _Atomic int32_t pid;
     char step[16]; /* of the running reload: "building", ...; "" none */
     _Atomic int64_t step_since;
-    _Atomic uint64_t serving;                   /* the generation; 0 none */
+    _Atomic uint64_t serving; /* the generation; 0 none */
+    /* Where that is not of the config on disk: the generation that it was first made for; else 0.
+     */
+    _Atomic uint64_t rollback_of;
     _Atomic uint64_t counter[SB_MASTER_PLACES]; /* by enum sb_master_counter */
     _Atomic uint32_t sequence;                  /* of outcome: odd while it is written */
     _Atomic uint64_t outcome[sizeof(struct sb_outcome) / sizeof(uint64_t)];

@@ -48,13 +48,19 @@ bool tls_wanted(const struct tls_app *app, const struct host_table *hosts, bool 
 void tls_worker_init(struct tls_app *app);
 
 /* Takes renewed certificates and keys from a bundle of files (util/bundle.h; the descriptor
- * stays the caller's), for new connections alone. Where anything is wrong with them nothing
- * changes: false, errors in diags. By the thread that calls tls_open(). app may be NULL. */
+ * stays the caller's), for new connections alone: begin, step until it says false, end. Where
+ * anything is wrong with them nothing changes. All by the thread that calls tls_open(); connections
+ * may be opened between the steps. diags and its pool live until the end. */
+struct tls_renewing;
 struct tls_renewal {
     unsigned renewed, unchanged; /* sets of settings with files of their own */
 };
-bool tls_renew(struct tls_app *app, int bundle_fd, struct tls_renewal *renewal,
-               struct diags *diags);
+/* NULL with an error in diags. */
+struct tls_renewing *tls_renew_begin(struct tls_app *app, int bundle_fd, struct diags *diags);
+/* A step makes one context at most, some milliseconds. */
+bool tls_renew_step(struct tls_renewing *renewing);
+/* False where nothing has changed: errors in diags, or ended before the last step. */
+bool tls_renew_end(struct tls_renewing *renewing, struct tls_renewal *renewal);
 
 /* Does any server want OCSP responses? Then a process is to be forked for tls_staple_run(), and
  * again where tls_renew() has renewed something. */

@@ -4,8 +4,8 @@
  *   [time] [part:level] [pid N:tid N] [id ID] [client A:P] INS01234: words
  * Each message has a tag of its own, never reused (test/layers checks). Tags by
  * part: config 010xx, master 011xx, builder 012xx, generation 013xx, worker
- * 014xx, http 015xx, tls 016xx, ipc 017xx, util 018xx, logs in all parts 022xx; modules' own
- * words have no tag.
+ * 014xx, http 015xx, tls 016xx, ipc 017xx, util 018xx, logs in all parts 022xx,
+ * limits on workers 023xx; modules' own words have no tag.
  *
  * A line leaves in one piece (util/log_sink.h): lines of several processes
  * and threads never mix. Control characters in words are escaped. Any thread.

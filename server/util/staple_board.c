@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROBES = 16, WRITER_TRIES = 100, WRITER_WAIT_NS = 1000000, READER_TRIES = 1000 };
+enum { PROBES = STAPLE_SLOTS, WRITER_TRIES = 100, WRITER_WAIT_NS = 1000000, READER_TRIES = 1000 };
 
 /* ---- The memory -------------------------------------------------------------- */
 
@@ -201,11 +201,14 @@ size_t staple_get(const struct staple_board *board, int slot, uint64_t tag, int6
 
     for (int tries = 0; tries < READER_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
-        size_t len = copy_out(s, tag, now, out);
+        size_t len;
 
+        if (before & 1) {
+            continue;
+        }
+        len = copy_out(s, tag, now, out);
         atomic_thread_fence(memory_order_acquire);
-        if ((before & 1) == 0 &&
-            before == atomic_load_explicit(&s->sequence, memory_order_relaxed)) {
+        if (before == atomic_load_explicit(&s->sequence, memory_order_relaxed)) {
             return len;
         }
     }

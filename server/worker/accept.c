@@ -138,6 +138,7 @@ static bool accept_one(struct worker *w, unsigned listener)
         return false;
     }
     SB_COUNT(w->slot, accepted, 1);
+    spent_accepted(w);
     if (c->tls != NULL) {
         SB_COUNT(w->slot, accepted_tls, 1);
     }

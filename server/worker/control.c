@@ -9,7 +9,10 @@
 
 #define LOG_PART "worker"
 
-enum { LAST_ANSWERS_MS = 250 }; /* past the deadline, for offers under way */
+enum {
+    LAST_ANSWERS_MS = 250, /* past the deadline, for offers under way */
+    LINES_MS = 10000       /* for a log that is slow, when all connections are gone */
+};
 
 static void answer_stopped(struct worker *w, const struct ipc_message *m)
 {
@@ -53,10 +56,27 @@ static void drain(struct worker *w, const struct ipc_message *m)
     memcpy(&order, m->payload, sizeof(order));
     w->deadline = order.deadline;
     w->hand_over = order.hand_over != 0;
+    w->owes_word = true;
     if (!w->draining) {
-        w->draining = w->owes_word = true;
+        w->draining = true;
         accept_stop(w);
         close_listeners(w, &order);
+    }
+    park_idle(w);
+}
+
+/* Its siblings go on accepting. But one that was woken for a connection does not wake them. */
+static void retire(struct worker *w, const struct ipc_retire *order)
+{
+    if (w->draining) {
+        return;
+    }
+    w->draining = w->hand_over = true;
+    w->deadline = order->deadline;
+    accept_stop(w);
+    for (int i = 0; i < w->start.listeners->count; i++) {
+        accept_rest(w, &w->start.listeners->list[i]);
+        (void)close(w->start.listeners->list[i].fd);
     }
     park_idle(w);
 }
@@ -100,6 +120,9 @@ static void handle(struct worker *w, const struct ipc_message *m)
         return;
     case IPC_DRAIN:
         drain(w, m);
+        return;
+    case IPC_RETIRE:
+        retire(w, (const struct ipc_retire *)(const void *)m->payload);
         return;
     case IPC_HANDOVER_TO:
         add_peer(w, m, false);
@@ -180,11 +203,25 @@ static void say_moved(struct worker *w)
     }
 }
 
+/* Nobody waits for this worker any more: its lines may take their time, but not for ever. */
+static bool lines_are_out(struct worker *w)
+{
+    if (w->empty_since == 0) {
+        w->empty_since = w->now;
+        access_log_flush(w->http);
+    }
+    return access_log_wait(w->http, w->now) < 0 || w->now - w->empty_since >= LINES_MS ||
+           (w->deadline > 0 && w->now >= w->deadline);
+}
+
 void control_check_drained(struct worker *w)
 {
     say_moved(w);
     if (w->slab.living == 0 && w->running == 0) {
-        w->stop = true;
+        w->stop = lines_are_out(w);
+    }
+    else if (all_offered(w) && watch_only_hanging(w)) {
+        watch_end_hanging(w);
     }
     else if (w->deadline > 0 && w->now >= w->deadline &&
              (all_offered(w) || w->now >= w->deadline + LAST_ANSWERS_MS)) {

@@ -367,8 +367,7 @@ static enum step answer_plain_http(struct worker *w, struct conn *c)
     return http_linger(w, c);
 }
 
-/* "192.0.2.7:1234", as requests log it. */
-static const char *peer_text(const struct worker *w, const struct conn *c, char *out, size_t size)
+const char *http_conn_peer(const struct worker *w, const struct conn *c, char *out, size_t size)
 {
     const struct record *r = conn_record(&w->slab, c);
     char ip[INET6_ADDRSTRLEN] = "unix:";
@@ -392,9 +391,9 @@ static enum step read_failed(struct worker *w, struct conn *c)
         return answer_plain_http(w, c);
     }
     if (c->tls != NULL) {
-        char peer[INET6_ADDRSTRLEN + sizeof(":65535")];
+        char peer[PEER_TEXT];
 
-        log_line("INS01407", "ssl", INS_INFO, peer_text(w, c, peer, sizeof(peer)), "%s",
+        log_line("INS01407", "ssl", INS_INFO, http_conn_peer(w, c, peer, sizeof(peer)), "%s",
                  tls_error(c->tls));
         (void)transport_flush_tls(c);
     }

@@ -112,6 +112,7 @@ static void hand_out(struct worker *w, struct conn *c)
 
 static enum step take_back(struct worker *w, struct conn *c)
 {
+    watch_leave();
     if (!handoff_leave(&w->handoff)) {
         loop_complete(w, c);
         return STEP_LOST;
@@ -127,6 +128,7 @@ static enum step run_inline(struct worker *w, struct conn *c)
 
     hand_out(w, c);
     note_route(w, call->route);
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, call->route);
     call->run(c);
     return take_back(w, c);
@@ -151,7 +153,9 @@ void http_conn_job(void *worker, struct job *job)
     int64_t began = clock_us();
 
     note_route(w, call->route);
+    watch_enter(w, c, began / 1000);
     call->run(c);
+    watch_leave();
     handoff_job_done(&w->handoff, call->route, clock_us() - began);
     loop_complete(w, c);
 }
@@ -205,6 +209,7 @@ enum step http_handler_pull(struct worker *w, struct conn *c)
 
     hand_out(w, c);
     work->call.resume = CONN_STREAM;
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, route_of(q));
     work->pulled = request_pull(q, work->out + work->out_end, OUT_BYTES - work->out_end);
     work->has_pulled = true;
@@ -273,6 +278,7 @@ enum step http_step_log(struct worker *w, struct conn *c)
     }
     hand_out(w, c);
     c->work->call.resume = CONN_SENT;
+    watch_enter(w, c, w->now);
     handoff_enter(&w->handoff, route_of(q));
     request_log(q, w->wall);
     return take_back(w, c);

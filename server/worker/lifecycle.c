@@ -14,14 +14,16 @@
 
 #define LOG_PART "worker"
 
-enum { INDEX_BITS = 24, WORKER_BITS = 12 };
+enum { INDEX_BITS = 24, WORKER_BITS = 12, PLACE_BITS = 10 };
 
 /* Unique among the living connections of a server's life: a worker's own count
- * below its index and its generation. */
+ * below its index, which of those with this index it is, and its generation. */
 static uint64_t make_id(struct worker *w)
 {
-    return (w->start.generation << (INDEX_BITS + WORKER_BITS)) |
-           ((uint64_t)w->start.index << INDEX_BITS) | (w->next_id++ & ((1u << INDEX_BITS) - 1));
+    uint64_t place = w->start.index | (w->start.incarnation & 3u) << PLACE_BITS;
+
+    return (w->start.generation << (INDEX_BITS + WORKER_BITS)) | (place << INDEX_BITS) |
+           (w->next_id++ & ((1u << INDEX_BITS) - 1));
 }
 
 static uint16_t set_address(union record_address *into, const struct sockaddr *from, socklen_t len)

@@ -242,12 +242,16 @@ static int wait_time(const struct worker *w)
 {
     int wait = timers_wait(&w->timers, w->now);
     int lines = access_log_wait(w->http, w->now);
+    int watch = watch_wait(w);
 
-    if (w->ready.first != NULL) {
+    if (w->ready.first != NULL || w->renewal != NULL) {
         return 0;
     }
     if (lines >= 0 && (wait < 0 || wait > lines)) {
         wait = lines;
+    }
+    if (watch >= 0 && (wait < 0 || wait > watch)) {
+        wait = watch;
     }
     if (w->draining && w->deadline > 0) {
         int64_t left = w->deadline > w->now ? w->deadline - w->now : 10;
@@ -309,6 +313,10 @@ void loop_run(void *worker)
         }
         access_log_turn(w->http, w->now);
         fire_timers(w);
+        if (w->renewal != NULL) {
+            certs_turn(w);
+        }
+        watch_turn(w);
         if (w->draining) {
             handover_pump(w);
             control_check_drained(w);

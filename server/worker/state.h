@@ -23,6 +23,7 @@ enum {
     HANDOVER_PEERS = 256,
     OFFER_WINDOW = 4, /* messages to one peer that it has not answered */
     RAW_BYTES = 64 * 1024,
+    PEER_TEXT = 64,
     ENDED_MAX = 16
 };
 
@@ -43,7 +44,7 @@ enum source {
     SOURCE_SIGNALS
 };
 
-/* A pair to a worker of another generation. */
+/* A pair to another worker, of another generation or of this one. */
 struct peer {
     int fd;       /* -1: unused */
     bool gives;   /* it offers to us; else we offer to it */
@@ -54,10 +55,25 @@ struct peer {
     unsigned offer_count;
 };
 
+struct runner; /* watch.c */
+
+/* What is watched: see watch.h and spent.h. The loop's, but for runners. */
+struct watch {
+    _Atomic(struct runner *) runners; /* a thread each; any thread pushes */
+    int64_t due;                      /* ms: the next look */
+    uint64_t requests;                /* answered at the last look */
+    struct runner *sampled;           /* whose stack was asked for; NULL none */
+    int64_t sampled_since, sampled_at;
+    int64_t memory_due;
+    uint64_t accepted; /* connections, in this worker's life */
+    uint32_t asked;    /* enum ipc_spent_reason that the generation was told */
+};
+
 struct worker {
     struct worker_start start;
     struct http_app *http;
     struct tls_app *tls;
+    struct worker_renewal *renewal; /* of certificates, under way; or NULL */
     struct sb_worker *slot;
 
     /* the loop */
@@ -93,11 +109,14 @@ struct worker {
     int64_t paused_at;
     struct timer accept_timer;
 
+    struct watch watch;
+
     /* draining */
     bool draining, hand_over;
-    bool owes_word;   /* IDLE_MOVED to the master */
-    int64_t deadline; /* ms; 0 none */
-    uint64_t *parked; /* tags of connections to be offered; slab.capacity of them at most */
+    bool owes_word;      /* IDLE_MOVED to the master */
+    int64_t deadline;    /* ms; 0 none */
+    int64_t empty_since; /* ms; 0: there were connections when it was looked at last */
+    uint64_t *parked;    /* tags of connections to be offered; slab.capacity of them at most */
     uint32_t parked_count;
     struct peer peers[HANDOVER_PEERS];
     unsigned next_peer;
@@ -184,6 +203,8 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_LOST, STEP_CLOSED };
 /* Goes on with a connection until it must wait, is gone, or the loop is lost. */
 enum step http_conn_run(struct worker *w, struct conn *c);
 void http_conn_timeout(struct worker *w, struct conn *c);
+/* "192.0.2.7:1234", as requests log it. */
+const char *http_conn_peer(const struct worker *w, const struct conn *c, char *out, size_t size);
 /* On a spare thread. */
 void http_conn_job(void *worker, struct job *job);
 
@@ -210,14 +231,41 @@ void control_check_drained(struct worker *w);
 
 /* ---- certs.c ------------------------------------------------------------ */
 
-/* Takes fd over, and answers the generation. */
+/* Takes fd over; the generation is answered when all is in place. */
 void worker_take_certs(struct worker *w, const struct ipc_certs *order, int fd);
+/* Once a turn while there is a renewal. */
+void certs_turn(struct worker *w);
 
 /* ---- crash.c ------------------------------------------------------------ */
 
 /* A worker that crashes writes the access log lines that it has gathered, then dies of its
  * signal as it would have. */
 void crash_keep_lines(void);
+
+/* ---- watch.c: handlers that run for too long ------------------------------ */
+
+/* In a new worker. */
+void watch_start(struct worker *w);
+/* Around module code, on the thread that runs it; now: ms. */
+void watch_enter(struct worker *w, struct conn *c, int64_t now);
+void watch_leave(void);
+/* Once a turn. */
+void watch_turn(struct worker *w);
+/* Milliseconds until there is something to look at, -1: nothing. */
+int watch_wait(const struct worker *w);
+/* All connections that are left have handlers past HandlerKillTimeout. */
+bool watch_only_hanging(struct worker *w);
+/* The end of the process; those who have not been sent anything are sent a 503. */
+void watch_end_hanging(struct worker *w) __attribute__((noreturn));
+
+/* ---- spent.c: limits on the worker itself --------------------------------- */
+
+/* A connection was accepted. */
+void spent_accepted(struct worker *w);
+/* Tells the generation, once, that this worker is to be replaced: true when it does. */
+bool spent_tell(struct worker *w, uint32_t reason);
+/* Now and then: is it over WorkerMemoryLimit? */
+void spent_look(struct worker *w);
 
 /* ---- worker.c ----------------------------------------------------------- */
 

@@ -168,6 +168,7 @@ int worker_run(const struct worker_start *start)
         log_error("INS01416", "cannot start: errno %d", rv);
         return EXIT_FAILURE;
     }
+    watch_start(w);
     tls_worker_init(w->tls);
     if (start->child_init != NULL) {
         start->child_init(start->ctx);

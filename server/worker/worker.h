@@ -19,16 +19,20 @@ struct tls_app;
 struct worker_start {
     uint64_t generation;
     uint32_t index, workers;
-    int generation_fd; /* -1 in -X */
-    int master_fd;     /* -1 in -X: then it accepts at once, and stops on SIGINT and SIGTERM */
+    uint32_t incarnation; /* the how many-th with this index */
+    int generation_fd;    /* -1 in -X */
+    int master_fd;        /* -1 in -X: then it accepts at once, and stops on SIGINT and SIGTERM */
     const struct listener_set *listeners;
     struct http_app *http;
     struct tls_app *tls; /* or NULL */
     struct sb_worker *slot;
-    int threads_max;               /* ThreadsPerWorker */
-    int connections_max;           /* MaxConnections */
-    void (*child_init)(void *ctx); /* runs the modules' hooks, before READY */
-    void (*child_exit)(void *ctx); /* when drained or stopped, no handler running */
+    int threads_max;                               /* ThreadsPerWorker */
+    int connections_max;                           /* MaxConnections */
+    int64_t memory_limit;                          /* WorkerMemoryLimit, 0 none */
+    int accepts_max;                               /* MaxConnectionsPerWorker, 0 none */
+    int64_t handler_timeout, handler_kill_timeout; /* ms, 0 off */
+    void (*child_init)(void *ctx);                 /* runs the modules' hooks, before READY */
+    void (*child_exit)(void *ctx);                 /* when drained or stopped, no handler running */
     void *ctx;
 };
 

@@ -6,7 +6,6 @@ import threading
 
 from harness import numbered
 from harness.env import sized, until
-from harness.modules import PROBE, PROBE_ROUTES
 from harness.numbered import Numbered, check_lines
 
 ACCESS = f"CustomLog logs/access {numbered.FORMAT}\n"
@@ -58,18 +57,20 @@ def test_every_line_once_over_reloads_and_rotations(server):
 
 
 def test_a_draining_generation_goes_on_in_the_new_file(server):
-    s = server(PROBE_ROUTES + 'CustomLog logs/access "%U %{generation}P"\nErrorLog logs/error_log\n',
-               {"probe": PROBE})
+    s = server(numbered.CONFIG + 'CustomLog logs/access "%U %{generation}P"\n',
+               {"numbered": numbered.MODULE})
     first = s.status()["generation"]
-    sleeper = threading.Thread(target=lambda: s.get("/nap?ms=1500", timeout=60))
-    sleeper.start()
-    until(lambda: sum(g["connections"] for g in s.status()["generations"]) > 0, "the request is there")
+    held = threading.Thread(target=lambda: s.get(f"/hold?until={s.path('logs/held')}"))
+    os.chmod(s.path("logs"), 0o777)
+    held.start()
+    until(lambda: os.path.isdir(s.path("logs/held")), "the request is there")
     s.reload()
     assert s.old_generations(), "the old generation drains"
     old, size = rotate(s, "access", 1)
     error_old, error_size = rotate(s, "error_log", 1)
-    sleeper.join()
-    until(lambda: f"/nap {first}" in s.read("logs/access"), "its line is in the new file")
+    os.rmdir(s.path("logs/held"))
+    held.join()
+    until(lambda: f"/hold {first}" in s.read("logs/access"), "its line is in the new file")
     assert os.path.getsize(old) == size and os.path.getsize(error_old) == error_size
     until(lambda: "has drained" in s.read("logs/error_log"), "the master writes to the new file")
 
@@ -79,7 +80,7 @@ def test_a_respawned_worker_writes_to_the_new_file(server):
     rotate(s, "access", 1)
     pid = s.worker_pids()[0]
     os.kill(pid, 9)
-    until(lambda: s.worker_pids() and s.worker_pids()[0] != pid, "another worker is there")
+    until(lambda: [other for other in s.worker_pids() if other != pid], "another worker is there")
     with Numbered(s.address, 10, connections=1) as load:
         load.wait()
     until(lambda: s.read("logs/access").count("\n") == 10, "its lines are in the new file")

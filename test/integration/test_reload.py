@@ -295,13 +295,22 @@ def test_restart_cuts_what_drains_already(server):
 def test_draining_generations_are_capped(server):
     s = server(ROUTE + PROBE_ROUTES + "MaxDrainingGenerations 2\nGracefulShutdownTimeout 300\n",
                {"hello": hello(1), "probe": PROBE})
-    slow = []
+    slow, counts, stopping = [], [], threading.Event()
+
+    def count():
+        while not stopping.is_set():
+            counts.append(sum(one["state"] == "draining" for one in s.old_generations()))
+    counter = threading.Thread(target=count, daemon=True)
+    counter.start()
     for number in range(2, 5):
         slow.append(s.occupy("/nap?ms=60000"))
         s.write_module("hello", hello(number))
         s.reload()
         assert version(s) == number
         until(lambda: len(s.old_generations()) <= 2, "the oldest is cut")
+    stopping.set()
+    counter.join()
+    assert max(counts) == 2, "there are never more"
     for connection in slow:
         connection.close()
     s.stop(signal.SIGTERM)

@@ -143,7 +143,7 @@ def test_the_compilers_words_are_shown_and_harmless(s):
 
 
 def test_very_many_words_are_cut_at_a_line(s):
-    s.write_module("hello", "\n".join(f"int a{i} = undeclared{i};" for i in range(4000)))
+    s.write_module("hello", "\n".join(f"int a{i} = undeclared{i};" for i in range(1000)))
     assert not s.graceful()["ok"]
     words = as_json(s)["last_reload"]["words"]
     assert len(words) < 30000 and words.endswith("\n")
@@ -197,6 +197,21 @@ def test_generations_that_are_over_stay_on_the_line(s):
     gone = until(over, "it has drained")[0]
     assert gone["started"] <= gone["serving"] <= gone["draining"] <= gone["ended"]
     assert f"Generation {before} exited" in page(s).text
+
+
+def test_a_rollback_is_shown_until_the_next_reload(server):
+    s = server(CONFIG, {"hello": hello(1)})
+    first = s.status()["generation"]
+    assert as_json(s)["rollback_of"] is None
+    s.write_module("hello", hello(2))
+    s.reload()
+    assert s.graceful("rollback")["ok"]
+    assert until(lambda: as_json(s)["rollback_of"], "it is told") == first
+    assert f"What serves is what generation {first} served" in page(s).text
+    assert "instar_serving_rollback 1\n" in s.get("/metrics").text
+    s.reload()
+    until(lambda: "instar_serving_rollback 0\n" in s.get("/metrics").text, "it is over")
+    assert "rolled back" not in page(s).text
 
 
 # ---- Who may look -----------------------------------------------------------------------------

@@ -298,12 +298,25 @@ def systemd():
     assert os.access(SYSTEMD, os.X_OK), "systemd is not installed (Debian: systemd)"
     if os.getuid() != 0:
         pytest.skip("a systemd of one's own needs root")
+    if os.path.exists("/run/systemd/system"):
+        pytest.skip("this machine has a systemd already, which is left alone")
     one = Systemd()
     if not one.up():
         one.close()
         pytest.skip("no namespace for a systemd of our own here; the harness above stands in for it")
     yield one
     one.close()
+
+
+def sanitizers():
+    """Their settings, which the real one's environment does not have, and where they report to."""
+    lines = ""
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        if name in os.environ:
+            lines += f'Environment="{name}={os.environ[name]}"\n'
+            found = re.search(r"log_path=([^:]+)/", os.environ[name])
+            lines += f"ReadWritePaths={found.group(1)}\n" if found else ""
+    return lines
 
 
 def install_unit(systemd, s, changes=""):
@@ -316,7 +329,7 @@ def install_unit(systemd, s, changes=""):
     text = text.replace(f"{INSTARCTL} graceful", f"{INSTARCTL} {options} graceful")
     # The test's own folders are in /tmp, which is another one behind PrivateTmp.
     text = text.replace("PrivateTmp=yes\n", "")
-    text += f"\n[Service]\nReadWritePaths={s.root} {s.build}\n{changes}"
+    text += f"\n[Service]\nReadWritePaths={s.root} {s.build}\n{sanitizers()}{changes}"
     systemd.unit("instar.service", text)
     assert systemd.ctl("daemon-reload").returncode == 0
 
@@ -342,6 +355,11 @@ def test_the_shipped_unit_under_a_real_systemd(server, systemd):
         assert done.returncode == 0, done.stderr + s.log()
         assert version_of(s.get("/hello").body) == 2
         assert state(systemd) == ("active", "running")
+
+        assert s.ctl("upgrade").returncode == 0
+        assert state(systemd) == ("active", "running")
+        assert systemd.show("instar.service", "MainPID") == main
+        assert "Generation 3 serves" in systemd.show("instar.service", "StatusText")
 
         s.write_module("hello", "nonsense")
         assert systemd.ctl("reload", "instar.service").returncode != 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renewed certificates: taken by all workers of the running generation, by instarctl certs or
 because their files are watched; and several certificates for one host."""
+import contextlib
 import json
 import os
 import re
@@ -275,7 +276,7 @@ def test_a_pair_may_arrive_one_after_the_other(server, authority, pairs):
     assert shown(s, 3) == {"first"}
     s.write("cert.key", pairs["third"][1])
     until_shown(s, "third")
-    if time.monotonic() - began < 4:
+    if time.monotonic() - began < 2:
         assert "INS01253" not in s.log(), "nothing was wrong for long"
 
 
@@ -333,18 +334,26 @@ def test_a_folder_behind_a_link_is_noticed(server, authority, pairs):
     until_shown(s, "fourth")
 
 
+def watches(s):
+    """Does the master watch anything?"""
+    for fd in os.listdir(f"/proc/{s.pid}/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{s.pid}/fd/{fd}") == "anon_inode:inotify":
+                return True
+    return False
+
+
 def test_nothing_is_watched_unless_asked_for(server, authority, pairs):
     s = make(server, authority, pairs)
-    links = [os.readlink(f"/proc/{s.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{s.pid}/fd")]
-    assert "anon_inode:inotify" not in links
+    assert not watches(s)
     s.write_config(s.config + "SSLCertificateReload On\n")
     s.reload()
+    assert watches(s)
     put(s, pairs["third"])
     until_shown(s, "third")
     s.write_config(s.config.replace("SSLCertificateReload On", ""))
     s.reload()
-    links = [os.readlink(f"/proc/{s.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{s.pid}/fd")]
-    assert "anon_inode:inotify" not in links
+    assert not watches(s)
 
 
 # ---- Chains, and several certificates ------------------------------------------------------

@@ -51,9 +51,8 @@ def is_weak(cipher):
     return not cipher.startswith(("ECDHE-", "DHE-")) or not re.search("GCM|POLY1305|CCM", cipher)
 
 
-@pytest.mark.parametrize("setting", ["", "SSLPolicy intermediate\n"], ids=["by default", "said"])
-def test_intermediate(server, authority, setting):
-    s = tls.make(server, authority, BOTH + setting)
+def test_intermediate_is_the_default(server, authority):
+    s = tls.make(server, authority, BOTH)
     assert accepted(s, "-tls1") == accepted(s, "-tls1_1") == set()
     assert accepted(s, "-tls1_2") == AEAD
     assert not any(is_weak(cipher) for cipher in AEAD)
@@ -64,6 +63,12 @@ def test_intermediate(server, authority, setting):
     assert "Extended master secret: yes" in text
 
 
+def test_intermediate_said(server, authority):
+    s = tls.make(server, authority, BOTH + "SSLPolicy intermediate\n")
+    assert accepted(s, "-tls1_2") == AEAD
+    assert chosen(s, "-tls1_3") and not chosen(s, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+
+
 def test_modern(server, authority):
     s = tls.make(server, authority, BOTH + "SSLPolicy modern\n")
     assert accepted(s, "-tls1_2") == set()
@@ -72,8 +77,9 @@ def test_modern(server, authority):
 
 def test_old(server, authority):
     s = tls.make(server, authority, BOTH + "SSLPolicy old\n")
-    assert "ECDHE-RSA-AES128-SHA" in accepted(s, "-tls1")
-    assert "AES256-SHA" in accepted(s, "-tls1_1")
+    for version in ("-tls1", "-tls1_1"):
+        for cipher in ("ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "AES256-SHA"):
+            assert chosen(s, version, "-cipher", cipher + ":@SECLEVEL=0") == cipher
     both = accepted(s, "-tls1_2")
     assert AEAD < both and "DHE-RSA-AES256-GCM-SHA384" in both
     assert not [name for name in both if re.search("NULL|RC4|MD5|ADH|AECDH|EXP|PSK|SRP", name)]

@@ -12,13 +12,14 @@ import time
 import pytest
 
 from harness import processes
-from harness.env import INSTAR, sized, until
-from harness.http import Broken, Connection
+from harness.env import INSTAR, SANITIZED, sized, until
 from harness.load import Load
 from harness.modules import PROBE, hello, version_of
 from harness.systemd import Notified
 
 ROUTE = "Route GET /hello hello\nRoute GET /nap nap\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n"
+SLOW = "StartTimeout 60\n"      # a loaded machine under a sanitizer
+HANG = 15 if SANITIZED else 5    # seconds that one which hangs is given
 
 
 def version_text():
@@ -54,7 +55,7 @@ def numbered(n):
 @pytest.fixture
 def upgradable(server):
     """Servers that run a binary of their own."""
-    def make(config=ROUTE, **more):
+    def make(config=ROUTE + SLOW, **more):
         modules = more.pop("modules", None) or {"hello": hello(1), "probe": PROBE}
         s = server(config, modules, start=False, **more)
         os.mkdir(s.path("sbin"))
@@ -199,14 +200,14 @@ REFUSALS = {
     "exits 0": (lambda s: put(s.binary, b"#!/bin/sh\nexit 0\n"),
                 "does not know how to take over"),
     "hangs": (lambda s: put(s.binary, b"#!/bin/sh\nexec sleep 1000\n"),
-              "did not say within 2 s (StartTimeout)"),
+              f"did not say within {HANG} s (StartTimeout)"),
     "dies": (lambda s: put(s.binary, b"#!/bin/sh\nkill -SEGV $$\n"), "was killed by SIGSEGV"),
     "talks": (lambda s: put(s.binary, b"#!/bin/sh\nyes\n"), "it cannot take over"),
 }
 
 
 def test_what_cannot_take_over_is_refused_before_anything_happens(upgradable):
-    s = upgradable(ROUTE + "StartTimeout 2\n")
+    s = upgradable(ROUTE + f"StartTimeout {HANG}\n")
     before = s.status()
     with Load(s.address, fresh=1, kept=1, pause=0.01) as load:
         for name, (spoil, words) in REFUSALS.items():
@@ -354,8 +355,26 @@ def test_the_old_code_serves_on_where_the_reload_behind_the_upgrade_fails(upgrad
     assert version_of(s.get("/hello").body) == 3
 
 
+def test_a_rollback_serves_on_as_one_where_the_reload_behind_the_upgrade_fails(upgradable):
+    s = upgradable()
+    s.write_module("hello", hello(2))
+    s.reload()
+    assert s.ctl("rollback").returncode == 0
+    rolled = s.ctl("--json", "status").stdout
+    s.write_module("hello", "nonsense")
+    assert upgrade(s, numbered(0))["exit"] == 1
+    status = s.status()
+    assert version_of(s.get("/hello").body) == 1
+    assert status["rollback_of"] == json.loads(rolled)["rollback_of"] == 1
+    s.write_module("hello", hello(3))
+    s.reload()
+    assert version_of(s.get("/hello").body) == 3
+    assert s.ctl("rollback").returncode == 0
+    assert version_of(s.get("/hello").body) == 1
+
+
 def test_what_was_asked_for_meanwhile_is_answered_by_the_new_binary(upgradable):
-    s = upgradable(ROUTE + "StartTimeout 30\n")
+    s = upgradable()
     s.write_module("hello", hello(2))
     s.reload()
     # The check waits until it is told to go on.
@@ -403,13 +422,27 @@ def test_signals_that_come_during_an_upgrade_are_not_lost(upgradable):
         until(lambda: s.status().get("last_reload"), "it is over")
 
 
+def test_a_stop_during_an_upgrade_is_heard_by_whoever_is_there(upgradable):
+    s = upgradable()
+    rng = random.Random(7)
+    for n in range(sized(5, 40, 3)):
+        put(s.binary, binary(numbered(n)))
+        s.remember()
+        s.send(signal.SIGUSR2)
+        time.sleep(rng.uniform(0, s.slack(0.06)))
+        assert s.stop() == 0
+        until(lambda: not s.leftovers(), "nothing is left")
+        s.start()
+    assert version_of(s.get("/hello").body) == 1
+
+
 def test_everything_else_comes_along(upgradable, tmp_path):
     """Piped logs, a unix socket, the notify socket, the pid file, restarts of what dies."""
     os.chmod(tmp_path, 0o755)
     notified = Notified(str(tmp_path / "notify"))
     os.environ["NOTIFY_SOCKET"] = notified.name
     try:
-        s = upgradable(ROUTE + 'CustomLog "|$cat >>logs/piped" "%U"\n')
+        s = upgradable(ROUTE + SLOW + 'CustomLog "|$cat >>logs/piped" "%U"\n')
     finally:
         del os.environ["NOTIFY_SOCKET"]
     s.listen += f"\nListen unix:{s.path('run/web.sock')}"

@@ -38,6 +38,7 @@ static struct image *example(apr_pool_t *pool)
     g->board_fd = 7;
     g->tickets_fd = 8;
     g->staples_fd = 16;
+    g->log_fd = -1;
     g->pid_fd = 9;
     g->control_fd = 10;
     g->by_config_fd = -1;
@@ -55,7 +56,8 @@ static struct image *example(apr_pool_t *pool)
     gen->objects = apr_array_make(pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(gen->objects, const char *) = "KEY.so";
     w = apr_array_push(gen->workers);
-    *w = (struct image_worker){ .index = 3, .pid = 1235, .fd = 12, .moving = true };
+    *w =
+        (struct image_worker){ .index = 3, .pid = 1235, .fd = 12, .moving = true, .leaving = true };
     c->fd = 13;
     c->waits = WAITS_AGAIN;
     c->in = "rollback 3";
@@ -96,6 +98,7 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(gen->drain_deadline, -5);
     assert_int_equal(APR_ARRAY_IDX(gen->workers, 0, struct image_worker).pid, 1235);
     assert_true(APR_ARRAY_IDX(gen->workers, 0, struct image_worker).moving);
+    assert_true(APR_ARRAY_IDX(gen->workers, 0, struct image_worker).leaving);
     assert_string_equal(APR_ARRAY_IDX(gen->objects, 0, const char *), "KEY.so");
     c = &APR_ARRAY_IDX(g->clients, 0, struct image_client);
     assert_int_equal(c->waits, WAITS_AGAIN);

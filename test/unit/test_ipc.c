@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "ipc/ipc.h"
+#include "ipc/reopen.h"
 
 static struct ipc_message got;
 static int pair[2];
@@ -208,6 +209,47 @@ static void lost_descriptors_are_noticed(void **state)
     assert_int_equal(count_fds(), before);
 }
 
+static char reopened[256];
+
+static void note(void *ctx, const char *key, int fd)
+{
+    assert_ptr_equal(ctx, reopened);
+    assert_true(fcntl(fd, F_GETFD) >= 0);
+    strcat(strcat(reopened, key), ";");
+}
+
+static void reopened_logs_come_with_their_keys(void **state)
+{
+    static struct ipc_reopen_out out;
+    struct ipc_reopen head;
+    int before = count_fds(), null = open("/dev/null", O_RDONLY);
+
+    (void)state;
+    out.head = (struct ipc_reopen){ .number = 7, .last = 1 };
+    assert_true(ipc_reopen_add(&out, "/srv/a", null));
+    assert_true(ipc_reopen_add(&out, "/srv/b", null));
+    assert_int_equal(ipc_reopen_send(pair[0], 3, &out), 0);
+    assert_int_equal(ipc_recv(pair[1], &got), 0);
+    reopened[0] = '\0';
+    assert_true(ipc_reopen_each(&got, &head, note, reopened));
+    assert_string_equal(reopened, "/srv/a;/srv/b;");
+    assert_int_equal(head.number, 7);
+    assert_int_equal(head.last, 1);
+    /* fewer keys than descriptors; a key without its end; less than a head */
+    for (size_t cut = 1; cut < out.used + sizeof(head); cut += 3) {
+        assert_int_equal(ipc_reopen_send(pair[0], 3, &out), 0);
+        assert_int_equal(ipc_recv(pair[1], &got), 0);
+        got.header.length -= (uint32_t)cut;
+        assert_false(ipc_reopen_each(&got, &head, note, NULL));
+    }
+    (void)close(null);
+    assert_int_equal(count_fds(), before);
+    while (out.head.count < IPC_REOPEN_FDS) {
+        assert_true(ipc_reopen_add(&out, "k", 0));
+    }
+    assert_false(ipc_reopen_add(&out, "k", 0));
+}
+
 static void every_type_has_a_name(void **state)
 {
     (void)state;
@@ -223,10 +265,15 @@ static void every_type_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_message_arrives_whole),      TEST(an_empty_payload_may_be_left_out),
-        TEST(the_largest_message_fits),     TEST(the_end_is_told_from_an_empty_packet),
-        TEST(a_full_queue_says_again),      TEST(malformed_messages_are_dropped_whole),
-        TEST(lost_descriptors_are_noticed), TEST(every_type_has_a_name),
+        TEST(a_message_arrives_whole),
+        TEST(an_empty_payload_may_be_left_out),
+        TEST(the_largest_message_fits),
+        TEST(the_end_is_told_from_an_empty_packet),
+        TEST(a_full_queue_says_again),
+        TEST(malformed_messages_are_dropped_whole),
+        TEST(lost_descriptors_are_noticed),
+        TEST(every_type_has_a_name),
+        TEST(reopened_logs_come_with_their_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

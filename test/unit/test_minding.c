@@ -59,13 +59,26 @@ int worker_run(const struct worker_start *start)
     start->child_init(start->ctx);
     (void)ipc_send(start->generation_fd, start->generation, IPC_WORKER_READY, NULL, 0, NULL, 0);
     for (;;) {
-        struct pollfd p = { .fd = start->master_fd, .events = POLLIN };
+        struct pollfd p[2] = { { .fd = start->master_fd, .events = POLLIN },
+                               { .fd = start->generation_fd, .events = POLLIN } };
         apr_status_t rv;
 
-        (void)poll(&p, 1, -1);
+        (void)poll(p, 2, -1);
+        if (p[1].revents && ipc_recv(start->generation_fd, &got) == APR_SUCCESS) {
+            if (got.header.type == IPC_RETIRE) {
+                return 0;
+            }
+            continue;
+        }
         rv = ipc_recv(start->master_fd, &got);
         if (rv == APR_EOF) {
             return 9;
+        }
+        if (rv == APR_SUCCESS && got.header.type == IPC_POKE) { /* the test says: be spent */
+            const struct ipc_spent spent = { .reason = IPC_SPENT_MEMORY };
+
+            (void)ipc_send(start->generation_fd, start->generation, IPC_WORKER_SPENT, &spent,
+                           sizeof(spent), NULL, 0);
         }
         if (rv == APR_SUCCESS && got.header.type == IPC_DRAIN) {
             start->child_exit(start->ctx);
@@ -259,6 +272,49 @@ static void on_probation_the_pauses_do_not_grow(void **state)
     assert_int_equal(end(&p), 0);
 }
 
+/* The next death of that worker: was it expected? */
+static bool hear_expected_end(struct played *p, pid_t pid)
+{
+    struct ipc_worker_down down;
+
+    do {
+        assert_true(hear(p, IPC_GEN_WORKER_DOWN));
+        memcpy(&down, got.payload, sizeof(down));
+    } while (down.pid != pid);
+    return down.expected == 1 && down.status == 0;
+}
+
+static void a_spent_worker_leaves_when_a_fresh_one_is_there(void **state)
+{
+    struct played p = start("Workers 2\n", none);
+    struct ipc_leaving leaving;
+    int64_t began = now_ms();
+
+    (void)state;
+    assert_true(hear(&p, IPC_GEN_READY));
+    for (int times = 0; times < 4; times++) {
+        pid_t old = p.workers[1].pid;
+        int kept = dup(p.workers[1].fd); /* the fresh one's takes its place */
+
+        assert_int_equal(ipc_send(kept, 0, IPC_POKE, NULL, 0, NULL, 0), 0);
+        assert_true(hear(&p, IPC_GEN_WORKER_UP));
+        assert_int_not_equal(p.workers[1].pid, old);
+        assert_true(hear(&p, IPC_GEN_WORKER_LEAVING));
+        memcpy(&leaving, got.payload, sizeof(leaving));
+        assert_int_equal(leaving.index, 1);
+        assert_int_equal(leaving.pid, old);
+        assert_int_equal(leaving.reason, IPC_SPENT_MEMORY);
+        assert_true(hear_expected_end(&p, old));
+        (void)close(kept);
+    }
+    /* ever more slowly where each lives for a moment only */
+    assert_true(now_ms() - began >= 250 + 500 + 1000);
+    tell(&p, IPC_GEN_DRAIN);
+    drain_workers(&p);
+    assert_false(hear(&p, IPC_NONE));
+    assert_int_equal(end(&p), 0);
+}
+
 static void a_worker_that_dies_while_it_starts_fails_the_generation(void **state)
 {
     static const struct test_module modules[] = {
@@ -356,6 +412,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(workers_start_and_drain),
         cmocka_unit_test(a_dead_worker_comes_back_at_once_then_later),
         cmocka_unit_test(on_probation_the_pauses_do_not_grow),
+        cmocka_unit_test(a_spent_worker_leaves_when_a_fresh_one_is_there),
         cmocka_unit_test(a_worker_that_dies_while_it_starts_fails_the_generation),
         cmocka_unit_test(what_is_wrong_reaches_the_master),
         cmocka_unit_test(without_a_master_all_end),

@@ -10,6 +10,8 @@ import time
 MODULE = r"""
 #include <instar.h>
 #include <apr_tables.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int ok(ins_request *r)
 {
@@ -23,11 +25,25 @@ static int quiet(ins_request *r)
     return ok(r);
 }
 
-static const ins_handler handlers[] = { { "ok", ok }, { "quiet", quiet }, { 0 } };
+/* Makes a folder when it has begun, and answers when that is gone. */
+static int hold(ins_request *r)
+{
+    const char *name = ins_query(r, "until");
+
+    if (mkdir(name, 0755) != 0) {
+        return 500;
+    }
+    while (access(name, F_OK) == 0) {
+        usleep(5000);
+    }
+    return ok(r);
+}
+
+static const ins_handler handlers[] = { { "ok", ok }, { "quiet", quiet }, { "hold", hold }, { 0 } };
 
 INS_MODULE(numbered_module) = { INS_MODULE_HEADER, .handlers = handlers };
 """
-CONFIG = "Route GET /ok ok\nRoute GET /quiet quiet\nMaxKeepAliveRequests 0\n"
+CONFIG = "Route GET /ok ok\nRoute GET /quiet quiet\nRoute GET /hold hold\nMaxKeepAliveRequests 0\n"
 MARK = b"end-of-answer\n"
 FORMAT = '"%q %s %{generation}P end"'
 LINE = re.compile(r"\?n=(\d+) 200 \d+ end")
