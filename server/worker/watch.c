@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <apr_strings.h>
+
 #include "util/log.h"
 #include "worker/http_machine.h"
 #include "worker/socket.h"
