@@ -88,37 +88,9 @@ bool tls_can_move(const struct tls_conn *t)
            t->traffic[TLS_SENDS].secret_len == suite->secret_len;
 }
 
-/* The strings of a frozen connection, and its fixed part's idea of their lengths. */
-struct strings {
-    const char *server_name, *sni;
-    unsigned char *client, *server; /* OpenSSL's memory */
-    size_t client_len, server_len;
-};
-
-static size_t certificate_bytes(const struct tls_conn *t, bool client, unsigned char **der)
-{
-    X509 *certificate = t->back->certificate(t, client);
-    int len = certificate ? i2d_X509(certificate, der) : 0;
-
-    X509_free(certificate);
-    if (len < 0) {
-        ERR_clear_error();
-    }
-    return len > 0 ? (size_t)len : 0;
-}
-
 static const char *server_name(const ins_server *server)
 {
     return server->server_hostname ? server->server_hostname : "";
-}
-
-static void strings_gather(const struct tls_conn *t, const struct tls_facts *facts,
-                           struct strings *s)
-{
-    *s = (struct strings){ .server_name = server_name(t->server),
-                           .sni = facts->sni ? facts->sni : "" };
-    s->client_len = certificate_bytes(t, true, &s->client);
-    s->server_len = certificate_bytes(t, false, &s->server);
 }
 
 size_t tls_frozen_size(const struct tls_conn *t)
@@ -130,12 +102,11 @@ size_t tls_frozen_size(const struct tls_conn *t)
     }
     t->back->facts(t, &facts);
     return sizeof(struct frozen) + strlen(server_name(t->server)) +
-           (facts.sni ? strlen(facts.sni) : 0) + certificate_bytes(t, true, NULL) +
-           certificate_bytes(t, false, NULL) + (t->in.len - t->in.pos);
+           (facts.sni ? strlen(facts.sni) : 0) + t->back->certificate_der(t, true, NULL) +
+           t->back->certificate_der(t, false, NULL) + (t->in.len - t->in.pos);
 }
 
-static void freeze_head(const struct tls_conn *t, const struct tls_facts *facts,
-                        const struct strings *s, struct frozen *f)
+static void freeze_head(const struct tls_conn *t, const struct tls_facts *facts, struct frozen *f)
 {
     unsigned limit;
     const struct tls13_suite *suite = t->back->suite(t, &limit);
@@ -157,10 +128,10 @@ static void freeze_head(const struct tls_conn *t, const struct tls_facts *facts,
     memcpy(f->session_id, facts->session_id ? facts->session_id : f->session_id,
            facts->session_id_len);
     t->back->demands(t, f->demands);
-    f->server_name_len = (uint32_t)strlen(s->server_name);
-    f->sni_len = (uint32_t)strlen(s->sni);
-    f->client_len = (uint32_t)s->client_len;
-    f->server_len = (uint32_t)s->server_len;
+    f->server_name_len = (uint32_t)strlen(server_name(t->server));
+    f->sni_len = facts->sni ? (uint32_t)strlen(facts->sni) : 0;
+    f->client_len = (uint32_t)t->back->certificate_der(t, true, NULL);
+    f->server_len = (uint32_t)t->back->certificate_der(t, false, NULL);
     f->input_len = t->in.len - t->in.pos;
 }
 
@@ -175,24 +146,20 @@ static unsigned char *append(unsigned char *end, const void *data, size_t len)
 void tls_freeze(const struct tls_conn *t, void *frozen)
 {
     struct tls_facts facts;
-    struct strings s;
     struct frozen f;
     unsigned char *end = frozen;
 
     t->back->facts(t, &facts);
-    strings_gather(t, &facts, &s);
-    freeze_head(t, &facts, &s, &f);
+    freeze_head(t, &facts, &f);
     end = append(end, &f, sizeof(f));
-    end = append(end, s.server_name, f.server_name_len);
-    end = append(end, s.sni, f.sni_len);
-    end = append(end, s.client, s.client_len);
-    end = append(end, s.server, s.server_len);
+    end = append(end, server_name(t->server), f.server_name_len);
+    end = append(end, facts.sni, f.sni_len);
+    end += t->back->certificate_der(t, true, end);
+    end += t->back->certificate_der(t, false, end);
     if (f.input_len > 0) {
         (void)append(end, t->in.data + t->in.pos, f.input_len);
     }
     OPENSSL_cleanse(&f, sizeof(f));
-    OPENSSL_free(s.client);
-    OPENSSL_free(s.server);
 }
 
 void tls_wipe(void *secret, size_t len)

@@ -164,6 +164,18 @@ static X509 *session_certificate(const struct tls_conn *t, bool client)
     return certificate;
 }
 
+static size_t session_certificate_der(const struct tls_conn *t, bool client, unsigned char *der)
+{
+    const X509 *certificate =
+        client ? SSL_get0_peer_certificate(t->ssl) : SSL_get_certificate(t->ssl);
+    int len = certificate ? i2d_X509(certificate, der ? &der : NULL) : 0;
+
+    if (len < 0) {
+        ERR_clear_error();
+    }
+    return len > 0 ? (size_t)len : 0;
+}
+
 /* By max_fragment_length (RFC 6066), which binds both sides. */
 static unsigned session_limit(const SSL *ssl)
 {
@@ -203,6 +215,7 @@ const struct tls_back session_back = {
     .resumed = session_resumed,
     .facts = session_facts,
     .certificate = session_certificate,
+    .certificate_der = session_certificate_der,
     .suite = session_suite,
     .at_rest = session_at_rest,
     .demands = session_demands,

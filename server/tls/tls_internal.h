@@ -258,6 +258,8 @@ struct tls_back {
     void (*facts)(const struct tls_conn *t, struct tls_facts *facts);
     /* The client's certificate or ours; the caller's to free. NULL none. */
     X509 *(*certificate)(const struct tls_conn *t, bool client);
+    /* The same as bytes: their number, and where der is not NULL the bytes. 0 none. */
+    size_t (*certificate_der)(const struct tls_conn *t, bool client, unsigned char *der);
     /* For a move (moving.c): NULL where the session is none of TLS 1.3. limit: bytes in a record,
      * as negotiated. */
     const struct tls13_suite *(*suite)(const struct tls_conn *t, unsigned *limit);

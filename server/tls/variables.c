@@ -153,10 +153,7 @@ static const char *certificate_variable(X509 *c, const char *name, apr_pool_t *p
 static const char *verify_result(struct tls_conn *t, const struct tls_facts *facts,
                                  apr_pool_t *pool)
 {
-    X509 *client = t->back->certificate(t, true);
-
-    X509_free(client);
-    if (!client) {
+    if (t->back->certificate_der(t, true, NULL) == 0) {
         return "NONE";
     }
     if (facts->verify_result == X509_V_OK) {
