@@ -258,7 +258,9 @@ static void account(struct worker *w, struct conn *c)
     if (!q->upgraded) {
         loop_request_ended(w, q->pub.request_time); /* else it took as long as its client wished */
     }
-    SB_COUNT(w->slot, bytes_out, (uint64_t)q->pub.bytes_sent + (uint64_t)q->head_bytes);
+    if (!q->upgraded) {
+        SB_COUNT(w->slot, bytes_out, (uint64_t)q->pub.bytes_sent + (uint64_t)q->head_bytes);
+    }
     record_change(r);
     r->keepalives++;
     r->idle_since = w->now;

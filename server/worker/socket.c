@@ -158,6 +158,7 @@ static enum step finish(struct worker *w, struct conn *c)
         return http_conn_close(w, c);
     }
     work->request->pub.bytes_sent = (int64_t)ws->bytes_out;
+    work->request->head_bytes = ws->head_bytes;
     work->close_after = true;
     work->linger = !ws->lost;
     work->piece = NULL;
@@ -179,6 +180,8 @@ static enum io flush(struct worker *w, struct conn *c)
     struct ins_ws *ws = c->socket;
     enum io io = socket_flush(ws);
 
+    SB_COUNT(w->slot, bytes_out, ws->bytes_out - ws->bytes_counted);
+    ws->bytes_counted = ws->bytes_out;
     if (io == IO_DONE) {
         ws->stalled = 0;
     }

@@ -67,14 +67,15 @@ struct ins_ws {
     int64_t heard;   /* ms: of the latest bytes */
     int64_t stalled; /* ms: since when the client takes nothing; 0 it does */
     int64_t closing; /* ms: since when we wait for the end of the closing handshake; 0 we do not */
-    uint64_t bytes_out;
-    uint8_t call;    /* enum socket_call that runs, or has just run */
-    bool pinged;     /* and nothing was heard since */
-    bool ended;      /* its close callback has run */
-    bool lost;       /* the connection is of no more use */
-    uint16_t failed; /* a message could not be read: the status to close with */
-    uint16_t code;   /* for the close callback */
-    bool drained;    /* the drain callback has run */
+    uint64_t bytes_out, bytes_counted; /* of frames: sent, and in the worker's counter */
+    int64_t head_bytes;                /* of the 101 */
+    uint8_t call;                      /* enum socket_call that runs, or has just run */
+    bool pinged;                       /* and nothing was heard since */
+    bool ended;                        /* its close callback has run */
+    bool lost;                         /* the connection is of no more use */
+    uint16_t failed;                   /* a message could not be read: the status to close with */
+    uint16_t code;                     /* for the close callback */
+    bool drained;                      /* the drain callback has run */
     bool wants_freeze, frozen;
     bool thaws; /* thaw is the next callback */
     bool thaw_failed;

@@ -71,6 +71,7 @@ static struct socket_wire describe(const struct conn *c)
         .opened = ws->opened,
         .heard = ws->heard,
         .bytes_out = ws->bytes_out,
+        .head_bytes = ws->head_bytes,
         .parser = ws->parser,
         .terms = ws->terms,
         .pinged = ws->pinged,
@@ -165,7 +166,8 @@ static void restore_plain(struct ins_ws *ws, const struct socket_wire *wire,
     ws->parser = wire->parser;
     ws->terms = wire->terms;
     ws->heard = wire->heard;
-    ws->bytes_out = wire->bytes_out;
+    ws->bytes_out = ws->bytes_counted = wire->bytes_out;
+    ws->head_bytes = wire->head_bytes;
     ws->pinged = wire->pinged != 0;
     ws->state_version = wire->state_version;
     ws->protocol = s->protocol;

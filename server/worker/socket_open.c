@@ -155,11 +155,12 @@ static bool keep_texts(struct ins_ws *ws, const struct request *q)
     size_t size = params_size(match) + text_size(q->pub.user) + text_size(ws->protocol) +
                   text_size(q->pub.log_id) + head_len;
     struct route_param *params = malloc(size);
-    char *room = (char *)(params + match->param_count);
+    char *room;
 
     if (params == NULL) {
         return false;
     }
+    room = (char *)(params + match->param_count);
     for (int i = 0; i < match->param_count; i++) {
         params[i].name = match->params[i].name;
         params[i].value = keep_text(&room, match->params[i].value);
@@ -241,6 +242,8 @@ enum step socket_begin(struct worker *w, struct conn *c)
         return http_conn_close(w, c);
     }
     ws->heard = w->now;
+    ws->head_bytes = q->head_bytes;
+    SB_COUNT(w->slot, bytes_out, (uint64_t)q->head_bytes);
     request_give(q);
     work->request = NULL;
     mark_record(w, c);

@@ -14,6 +14,7 @@ struct socket_wire {
     int64_t opened;         /* us, time of day */
     int64_t heard;          /* ms, CLOCK_MONOTONIC */
     uint64_t bytes_out;
+    int64_t head_bytes;
     struct ws_parser parser;
     struct ws_terms terms;
     uint8_t pinged;

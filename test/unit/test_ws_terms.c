@@ -113,9 +113,9 @@ static void messages_come_back(void **state)
     if (!ws_deflate_available()) {
         skip();
     }
-    for (uint8_t bits = WS_WINDOW_MIN; bits <= WS_WINDOW_MAX; bits++) {
-        there_and_back(&(struct ws_terms){ 1, 0, 0, bits, WS_WINDOW_MAX, 0 });
-        there_and_back(&(struct ws_terms){ 1, 1, 1, bits, WS_WINDOW_MAX, 0 });
+    for (int bits = WS_WINDOW_MIN; bits <= WS_WINDOW_MAX; bits++) {
+        there_and_back(&(struct ws_terms){ 1, 0, 0, (uint8_t)bits, WS_WINDOW_MAX, 0 });
+        there_and_back(&(struct ws_terms){ 1, 1, 1, (uint8_t)bits, WS_WINDOW_MAX, 0 });
     }
 }
 
