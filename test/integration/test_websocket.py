@@ -345,11 +345,11 @@ def test_nothing_is_read_behind_a_close(echo):
 
 
 def test_a_client_that_just_goes_is_forgotten(echo):
-    before = echo.serving()["connections"]
+    until(lambda: echo.serving()["connections"] == 0, "those of other tests are gone")
     with Socket(echo.address) as ws:
         ws.frame(TEXT, b"half", fin=False)
-        until(lambda: echo.serving()["connections"] > before, "it is counted")
-    until(lambda: echo.serving()["connections"] <= before, "it is gone")
+        until(lambda: echo.serving()["connections"] == 1, "it is counted")
+    until(lambda: echo.serving()["connections"] == 0, "it is gone")
 
 
 # ---- Limits -----------------------------------------------------------------------------------------------
