@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,19 @@ static int usage(int code)
     return code;
 }
 
+/* What is wrong comes first: behind the list nobody would look for it. */
+__attribute__((format(printf, 1, 2))) static int misused(const char *format, ...)
+{
+    va_list args;
+
+    (void)fputs("instarctl: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputs("\n", stderr);
+    return usage(VERB_USAGE);
+}
+
 /* For completion in shells. */
 static int list_verbs(void)
 {
@@ -202,7 +216,9 @@ static int run_verb(struct request *r)
             continue;
         }
         if (r->operand_count > verbs[i].operands) {
-            return usage(VERB_USAGE);
+            return misused("%s takes %s: what is \"%s\"?", r->verb,
+                           verbs[i].operands > 0 ? "one argument" : "no argument",
+                           r->operands[verbs[i].operands]);
         }
         whereabouts_find(&w, &r->cli.conf, r->cli.pool);
         if (verbs[i].needs_server && w.pid == 0) {
@@ -211,8 +227,7 @@ static int run_verb(struct request *r)
         }
         return verbs[i].act(r, &w);
     }
-    (void)fprintf(stderr, "instarctl: there is no verb \"%s\"\n", r->verb);
-    return usage(VERB_USAGE);
+    return misused("there is no verb \"%s\"", r->verb);
 }
 
 /* ---- Options ----------------------------------------------------------- */
@@ -260,9 +275,9 @@ static int take_option(struct request *r, int option, const char *arg)
         r->host = arg;
         return -1;
     case 'n':
-        return take_count(r, arg) ? -1 : usage(VERB_USAGE);
+        return take_count(r, arg) ? -1 : misused("-n %s: is no number from 0 on", arg);
     case 'i':
-        return take_interval(r, arg) ? -1 : usage(VERB_USAGE);
+        return take_interval(r, arg) ? -1 : misused("-i %s: must be 0.01 to 3600 seconds", arg);
     case 'h':
         return usage(VERB_DONE);
     case 'v':
@@ -291,7 +306,7 @@ static int take_options(struct request *r, int argc, char **argv)
         }
     }
     if (optind >= argc) {
-        return usage(VERB_USAGE);
+        return misused("a verb is missing");
     }
     r->verb = argv[optind];
     r->operands = argv + optind + 1;

@@ -18,7 +18,7 @@
 #include "tls/staple.h"
 #include "util/log.h"
 
-enum { NAP_MAX = 30, REFRESH_MIN = 1, RETRY_MIN = 5 };
+enum { NAP_MAX = 30, REFRESH_MIN = 1, RETRY_MIN = 5, HOST_MAX = 512 };
 
 /* What became of a question. words NULL: a response that may be stapled. */
 struct reply {
@@ -56,13 +56,24 @@ static BIO *make_request(X509 *certificate, const struct staple *st)
     return NULL;
 }
 
+/* Host: names the port, too, where it is not http's own. */
+static int add_host(const char *host, const char *port, STACK_OF(CONF_VALUE) * *headers)
+{
+    char text[HOST_MAX];
+    int n = BIO_snprintf(text, sizeof(text), "%s:%s", host, port);
+
+    return strcmp(port, OSSL_HTTP_PORT) == 0 ? X509V3_add_value("Host", host, headers)
+           : n > 0                           ? X509V3_add_value("Host", text, headers)
+                                             : 0;
+}
+
 static BIO *post(const struct staple *st, BIO *request, const char *host, const char *port,
                  const char *path)
 {
     STACK_OF(CONF_VALUE) *headers = NULL;
     BIO *answer = NULL;
 
-    if (X509V3_add_value("Host", host, &headers) == 1) {
+    if (add_host(host, port, &headers) == 1) {
         answer = OSSL_HTTP_transfer(NULL, host, port, path, 0, NULL, NULL, NULL, NULL, NULL, NULL,
                                     0, headers, "application/ocsp-request", request,
                                     "application/ocsp-response", 1, STAPLE_MAX,

@@ -421,12 +421,19 @@ def test_top_ends_with_the_server(server):
         terminal.close()
 
 
-@pytest.mark.parametrize("arguments", [
-    ("top", "-n", "x"), ("top", "-i", "0"), ("top", "more"), ("tail", "a", "b"), ("status", "now"),
-    ("tail", "-n", "-1"), ("logs", "x")])
-def test_a_command_line_without_sense_is_usage(s, arguments):
+@pytest.mark.parametrize("arguments, words", [
+    (("top", "-n", "x"), "-n x: is no number from 0 on"),
+    (("tail", "-n", "-1"), "-n -1: is no number from 0 on"),
+    (("top", "-i", "0"), "-i 0: must be 0.01 to 3600 seconds"),
+    (("top", "more"), 'top takes no argument: what is "more"?'),
+    (("tail", "a", "b"), 'tail takes one argument: what is "b"?'),
+    (("status", "now"), 'status takes no argument: what is "now"?'),
+    (("logs", "x"), 'logs takes no argument: what is "x"?'),
+    (("statsu",), 'there is no verb "statsu"'),
+    ((), "a verb is missing")])
+def test_a_command_line_without_sense_is_named_and_usage(s, arguments, words):
     done = s.ctl(*arguments)
-    assert done.returncode == 2 and "Usage: instarctl" in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith(f"instarctl: {words}\nUsage: instarctl")
 
 
 def test_without_a_server_all_say_so(server):

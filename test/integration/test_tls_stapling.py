@@ -183,9 +183,11 @@ def test_a_delegate_may_sign_and_nobody_else(server, station, pair):
 class Bad(http.server.BaseHTTPRequestHandler):
     """Answers with what the test has put into its class, one after the other, the last again."""
     answers = []
+    hosts = []
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.hosts.append(self.headers["Host"])
         code, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         self.send_response(code)
         self.send_header("Content-Type", "application/ocsp-response")
@@ -222,6 +224,7 @@ def test_what_is_no_response_is_not_stapled(server, station, pair):
         until(lambda: "trylater" in s.log(), "all have been looked at")
         assert s.log().count("INS02261") >= 5 and "INS02260" not in s.log()
         assert status(s) is None
+    assert set(Bad.hosts) == {f"127.0.0.1:{station.port}"}, "a virtual host is found by this"
 
 
 def test_a_responder_that_hangs_holds_nobody_up(server, station, pair):
