@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server of its own for a test: a folder with config and modules, the process, its control
 socket, and an account of what it leaves behind."""
+import errno
+import itertools
 import json
 import os
 import re
@@ -30,17 +32,30 @@ REPORTS = re.compile(
     r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|check failed|Assertion")
 
 
+# Below those that the kernel gives to clients, which could take one before its server does; each
+# process of a parallel run has a range of its own.
+PORTS_EACH = 2000
+FIRST_PORT = 10000 + PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+next_ports = itertools.cycle(range(FIRST_PORT, FIRST_PORT + PORTS_EACH))
+
+
+def is_free(port):
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with socket.socket(family) as one:
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind((host, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return False
+    return True
+
+
 def free_ports(count):
     """Ports that nobody listens on, in both families."""
-    sockets = []
-    for _ in range(count):
-        one = socket.socket()
-        one.bind(("127.0.0.1", 0))
-        sockets.append(one)
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    return list(itertools.islice(filter(is_free, next_ports), count))
 
 
 class Server:
