@@ -365,7 +365,8 @@ def test_a_message_at_the_limit_passes(echo):
 @pytest.mark.parametrize("data", [
     frame(BINARY, b"x" * 601)[:10],
     frame(BINARY, b"x" * 600, fin=False) + frame(CONTINUATION, b"x" * 401)[:10],
-    frame(BINARY, b"", length=(1 << 63) - 1, size=64)])
+    frame(BINARY, b"", length=(1 << 63) - 1, size=64)],
+    ids=["a frame", "a message", "the longest there is"])
 def test_what_is_too_big_closes_with_1009_before_it_is_sent(echo, data):
     with Socket(echo.address, "/small") as ws:
         ws.send(data)
