@@ -45,14 +45,15 @@ static void dump_modules(const struct app *app)
 
 static void dump_directives(const struct app *app)
 {
+    static const char *const own[FIRST_LOADED] = { [CORE_INDEX] = "core",
+                                                   [SSL_INDEX] = "ssl",
+                                                   [WEBSOCKET_INDEX] = "websocket" };
+
     directives_list(container_directives, "core");
     directives_list(conf_process_directives, "core");
     for (int i = 0; i < app->module_count; i++) {
-        const char *part = i == CORE_INDEX  ? "core"
-                           : i == SSL_INDEX ? "ssl"
-                                            : loading_module(app->launch, i)->paths[0];
-
-        directives_list(app->modules[i]->directives, part);
+        directives_list(app->modules[i]->directives,
+                        i < FIRST_LOADED ? own[i] : loading_module(app->launch, i)->paths[0]);
     }
 }
 
