@@ -162,7 +162,8 @@ struct job {
     bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
     uint64_t turn;      /* in the order in which they were asked for */
     uint64_t target;    /* of a rollback; 0: what served before */
-    uint64_t guilty;    /* a rollback that nobody asked for: what it is from; 0 else */
+    uint64_t guilty;    /* a rollback that nobody asked for: the generation it is from; 0 else */
+    uint64_t unwanted;  /* and the manifest of that */
     enum launch_dump dump;
     struct launch_query *query; /* a question to what serves, in place of a check; else NULL */
     int64_t began_us;
