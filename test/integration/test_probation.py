@@ -112,6 +112,7 @@ def test_a_crash_loop_is_rolled_back(server):
     crash_until(s, lambda: s.status()["rollback_of"] == 1)
     assert time.monotonic() - began < s.slack(5)
     assert answers(s) == 1 and take_risk(s) == 200
+    until(lambda: s.status()["last_reload"]["what"] == "rollback", "its outcome is there")
     status = s.status()
     assert status["last_reload"]["ok"] and status["last_reload"]["what"] == "rollback"
     words = status["last_reload"]["words"]
@@ -213,7 +214,8 @@ def test_a_reload_that_brings_the_same_again_does_not_save_it(server):
     assert reload.wait(60) == 0
     until(lambda: s.status()["rollback_of"] == 1, "it is rolled back behind the reload")
     assert answers(s) == 1
-    assert "generation 2 crashed 3 times" in s.status()["last_reload"]["words"]
+    until(lambda: "generation 2 crashed 3 times" in s.status()["last_reload"]["words"],
+          "its outcome is there")
 
 
 def test_no_request_is_lost_but_the_crashing(server):
