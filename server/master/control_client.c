@@ -61,20 +61,6 @@ static bool is_trusted(int fd, pid_t *pid)
     return true;
 }
 
-/* A child that was forked a moment before it died may hold its socket a moment longer. */
-static bool has_ended(pid_t pid)
-{
-    struct pollfd polled = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-    bool ended;
-
-    if (polled.fd < 0) {
-        return errno == ESRCH;
-    }
-    ended = poll(&polled, 1, 0) > 0;
-    (void)close(polled.fd);
-    return ended;
-}
-
 static int connect_by_config(const struct whereabouts *w, uid_t uid, int *fd, pid_t *pid)
 {
     struct sockaddr_un un;
@@ -91,7 +77,7 @@ static int connect_by_config(const struct whereabouts *w, uid_t uid, int *fd, pi
     else if (!is_trusted(*fd, pid)) {
         error = EPERM;
     }
-    else if (has_ended(*pid)) {
+    else if (socket_peer_has_ended(*fd)) {
         *pid = 0;
         error = ECONNREFUSED;
     }

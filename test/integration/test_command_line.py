@@ -24,9 +24,11 @@ DONE, REFUSED, USAGE, NOT_RUNNING, RUNNING = 0, 1, 2, 3, 4
 
 HOLDER = r"""
 import os, socket, sys, time
-door = socket.socket(socket.AF_UNIX)
-door.bind(sys.argv[1].encode().replace(b"@", b"\0", 1))
-door.listen()
+doors = []
+for name in sys.argv[1:]:
+    doors.append(socket.socket(socket.AF_UNIX))
+    doors[-1].bind(name.encode().replace(b"@", b"\0") if name[0] == "@" else name)
+    doors[-1].listen()
 if os.fork() == 0:
     print("ready", os.getpid(), flush=True)
 time.sleep(60)
@@ -46,7 +48,7 @@ def test_a_dead_servers_child_is_no_server(server):
     s = server(ROUTE, {"hello": hello(1)})
     (name,) = abstract_sockets(s.pid)
     assert s.stop() == 0
-    dead = subprocess.Popen([sys.executable, "-c", HOLDER, name], stdout=subprocess.PIPE,
+    dead = subprocess.Popen([sys.executable, "-c", HOLDER, name, s.path("run/instar.sock")], stdout=subprocess.PIPE,
                             text=True)
     child = int(dead.stdout.readline().split()[1])
     try:
