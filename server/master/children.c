@@ -61,9 +61,14 @@ static void reap(struct master *m, pid_t pid)
     if (reload_builder_exited(m, pid)) {
         return; /* reaped by builder_finish() */
     }
-    if (waitpid(pid, &status, 0) == pid && !store_writer_exited(m, pid, status) &&
-        !log_command_exited(m, pid, status) && !upgrade_check_exited(m, pid, status) &&
-        gen != NULL) {
+    if (waitpid(pid, &status, 0) != pid) {
+        return;
+    }
+    if (store_writer_exited(m, pid, status)) {
+        reload_worker_moved(m);
+    }
+    else if (!log_command_exited(m, pid, status) && !upgrade_check_exited(m, pid, status) &&
+             gen != NULL) {
         generation_exited(m, gen, status);
     }
 }

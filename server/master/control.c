@@ -215,11 +215,13 @@ static int clear_way(const struct sockaddr_un *un)
     int error = fd < 0 ? errno : 0;
 
     if (fd >= 0) {
-        if (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 || errno == EAGAIN) {
-            error = EEXIST;
-        }
-        else if (errno == ECONNREFUSED) {
+        bool answered = connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+
+        if (answered ? socket_peer_has_ended(fd) : errno == ECONNREFUSED) {
             (void)unlink(un->sun_path);
+        }
+        else if (answered || errno == EAGAIN) {
+            error = EEXIST;
         }
         (void)close(fd);
     }

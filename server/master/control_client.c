@@ -77,6 +77,10 @@ static int connect_by_config(const struct whereabouts *w, uid_t uid, int *fd, pi
     else if (!is_trusted(*fd, pid)) {
         error = EPERM;
     }
+    else if (socket_peer_has_ended(*fd)) {
+        *pid = 0;
+        error = ECONNREFUSED;
+    }
     if (error != 0) {
         (void)close(*fd);
     }

@@ -231,15 +231,33 @@ void reload_use_log(const struct manifest *manifest)
 
 /* New connections get the new code already; whoever asked hears of it when
  * those that were idle do too, or soon in any case. */
-static void moved(struct master *m, void *ctx)
+static void kept(struct master *m, void *ctx)
 {
     (void)ctx;
     job_end(m, true);
 }
 
+static void moved(struct master *m, void *ctx)
+{
+    struct job *job = ctx;
+
+    job->moved = true;
+    timer_set(&m->loop, &job->timer, loop_now_ms() + KEEP_MS, kept, job);
+    reload_worker_moved(m);
+}
+
+/* What somebody was told to have come to serve is there after a kill -9, too. */
+static bool is_kept(const struct master *m, const struct job *job)
+{
+    return job->clients == NULL || store_is_at_rest(m);
+}
+
 void reload_worker_moved(struct master *m)
 {
-    if (m->job != NULL && m->job->step == STEP_MOVING && !drain_is_moving(m)) {
+    struct job *job = m->job;
+
+    if (job != NULL && job->step == STEP_MOVING && (job->moved || !drain_is_moving(m)) &&
+        is_kept(m, job)) {
         job_end(m, true);
     }
 }
@@ -265,7 +283,7 @@ void reload_switched(struct master *m, struct generation *old)
     manifest_drop(m, before);
     job->gen = NULL;
     job->step = STEP_MOVING;
-    timer_set(&m->loop, &job->timer, loop_now_ms() + MOVE_MS, moved, NULL);
+    timer_set(&m->loop, &job->timer, loop_now_ms() + MOVE_MS, moved, job);
     reload_worker_moved(m);
 }
 

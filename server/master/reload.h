@@ -47,7 +47,8 @@ bool reload_builder_exited(struct master *m, pid_t pid);
 /* From probe.c: all probes of the running job are answered as they should be, or one is
  * not, and why is among the diagnostics. */
 void reload_probed(struct master *m, bool well);
-/* From workers.c: a draining worker has moved what was idle, or is gone. */
+/* From workers.c: a draining worker has moved what was idle, or is gone; from children.c:
+ * something has been written down. */
 void reload_worker_moved(struct master *m);
 /* From switch.c. */
 void reload_switched(struct master *m, struct generation *old);

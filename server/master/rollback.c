@@ -27,13 +27,15 @@ void rollback_by_itself(struct master *m, uint64_t target, uint64_t guilty, cons
 
     job->target = target;
     job->guilty = guilty;
+    job->unwanted = m->serving->manifest->number;
     outcome_note(job->outcome, "by itself: %s", words);
     reload_queue(m, job);
 }
 
 bool rollback_is_stale(const struct master *m, const struct job *job)
 {
-    return job->guilty != 0 && (m->serving == NULL || m->serving->number != job->guilty);
+    return job->guilty != 0 &&
+           (m->serving == NULL || m->serving->manifest->number != job->unwanted);
 }
 
 static bool refuse(struct master *m, struct job *job, const char *words)

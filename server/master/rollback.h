@@ -10,7 +10,8 @@
  * outcome. */
 void rollback_request(struct master *m, uint64_t target, struct control_client *client);
 /* Without being asked, because generation guilty does not work, as words say. It is
- * dropped when something else serves by the time that its turn comes. */
+ * dropped when something else serves by the time that its turn comes; the same manifest in a
+ * newer generation is nothing else. */
 void rollback_by_itself(struct master *m, uint64_t target, uint64_t guilty, const char *words);
 
 /* ---- Of reload.c ----------------------------------------------------------- */

@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "config/conf.h"
@@ -81,4 +83,23 @@ socklen_t socket_path_of_config(const char *config, const struct conf_options *o
     len = snprintf(un->sun_path + 1, sizeof(un->sun_path) - 1, "instar-control-%u-%016" PRIx64,
                    (unsigned)uid, hash);
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+}
+
+bool socket_peer_has_ended(int fd)
+{
+    struct pollfd polled = { .events = POLLIN };
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    bool ended;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+        return false;
+    }
+    polled.fd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+    if (polled.fd < 0) {
+        return errno == ESRCH;
+    }
+    ended = poll(&polled, 1, 0) > 0;
+    (void)close(polled.fd);
+    return ended;
 }

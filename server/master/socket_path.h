@@ -3,6 +3,7 @@
 #ifndef MASTER_SOCKET_PATH_H
 #define MASTER_SOCKET_PATH_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -19,5 +20,9 @@ int socket_path(const char *path, struct sockaddr_un *un, int *folder);
  * look who answers. */
 socklen_t socket_path_of_config(const char *config, const struct conf_options *options, uid_t uid,
                                 struct sockaddr_un *un);
+
+/* Is the process that listened for this connection dead? A child of it, forked a moment
+ * before, may hold its socket a moment longer. */
+bool socket_peer_has_ended(int fd);
 
 #endif

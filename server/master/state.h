@@ -38,6 +38,7 @@ struct store;
 enum {
     SWITCH_MS = 250,          /* how long the old workers have to stop accepting */
     MOVE_MS = 100,            /* how long a reload's caller waits for idle connections to move */
+    KEEP_MS = 2000,           /* and from there until what serves now has been written down */
     KILL_GRACE_MS = 2000,     /* between a drain's deadline and SIGKILL */
     STOP_GRACE_MS = 3000,     /* between GEN_STOP and SIGKILL */
     KEEPALIVE_OWED_MS = 5000, /* a generation that drains for less than this is not cut */
@@ -159,10 +160,12 @@ struct job {
     enum job_step step;
     bool cut;           /* restart: the old generation drains with a deadline of now */
     bool upgraded;      /* the reload behind an upgrade */
+    bool moved;         /* its idle connections have, or have had their time for it */
     bool text_is_wrong; /* nothing will serve; the rest is tried for what it says */
     uint64_t turn;      /* in the order in which they were asked for */
     uint64_t target;    /* of a rollback; 0: what served before */
-    uint64_t guilty;    /* a rollback that nobody asked for: what it is from; 0 else */
+    uint64_t guilty;    /* a rollback that nobody asked for: the generation it is from; 0 else */
+    uint64_t unwanted;  /* and the manifest of that */
     enum launch_dump dump;
     struct launch_query *query; /* a question to what serves, in place of a check; else NULL */
     int64_t began_us;

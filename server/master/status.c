@@ -38,9 +38,9 @@ static const char *span_words(int64_t ms, apr_pool_t *pool)
     return apr_psprintf(pool, "%" PRId64 " d %" PRId64 " h", s / 86400, s / 3600 % 24);
 }
 
-static int64_t uptime(const struct master *m)
+static int64_t uptime_ms(const struct master *m)
 {
-    return (apr_time_now() - m->started) / APR_USEC_PER_SEC;
+    return (apr_time_now() - m->started) / 1000;
 }
 
 /* ---- Text -------------------------------------------------------------- */
@@ -233,7 +233,7 @@ const char *status_text(struct master *m, apr_pool_t *pool)
 {
     return apr_pstrcat(pool,
                        apr_psprintf(pool, "Instar/%s, pid %d, up %s\n", INSTAR_VERSION,
-                                    (int)getpid(), span_words(uptime(m) * 1000, pool)),
+                                    (int)getpid(), span_words(uptime_ms(m), pool)),
                        job_text(m, pool), living_text(m, pool), rollback_text(m, pool),
                        probation_text(m, pool), workers_text(m, pool), totals_text(m, pool),
                        last_reload_text(m->last_reload, pool), NULL);
@@ -452,7 +452,7 @@ const char *status_json(struct master *m, apr_pool_t *pool)
     jout_key(j, "pid");
     jout_int(j, getpid());
     jout_key(j, "uptime");
-    jout_int(j, uptime(m));
+    jout_int(j, uptime_ms(m) / 1000);
     serving_members(j, m);
     rollback_member(j, m);
     probation_member(j, m);

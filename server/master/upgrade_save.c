@@ -13,6 +13,7 @@
 #include "master/log_commands.h"
 #include "master/notify.h"
 #include "master/pidfile.h"
+#include "master/rollback.h"
 #include "master/store_state.h"
 #include "util/log.h"
 
@@ -163,7 +164,7 @@ static void take_requests(const struct master *m, struct image *g)
     g->cut = m->waiting != NULL && m->waiting->cut;
     control_save(m, g);
     for (job = m->rollbacks; job != NULL; job = job->next) {
-        if (job->guilty != 0) {
+        if (job->guilty != 0 && !rollback_is_stale(m, job)) {
             struct image_rollback *r = apr_array_push(g->rollbacks);
 
             r->target = job->target;

@@ -7,6 +7,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -19,6 +20,46 @@ from harness.modules import PROBE, PROBE_ROUTES, hello, version_of
 ROUTE = "Route GET /hello hello\n"
 DONE, REFUSED, USAGE, NOT_RUNNING, RUNNING = 0, 1, 2, 3, 4
 
+
+
+HOLDER = r"""
+import os, socket, sys, time
+doors = []
+for name in sys.argv[1:]:
+    doors.append(socket.socket(socket.AF_UNIX))
+    doors[-1].bind(name.encode().replace(b"@", b"\0") if name[0] == "@" else name)
+    doors[-1].listen()
+if os.fork() == 0:
+    print("ready", os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def abstract_sockets(pid):
+    """The names that the process has, which are not paths."""
+    mine = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
+        lines = [line.split() for line in table if " @" in line]
+    return {words[7] for words in lines if f"socket:[{words[6]}]" in mine}
+
+
+def test_a_dead_servers_child_is_no_server(server):
+    """What was forked a moment before a kill -9 may hold its sockets a moment longer."""
+    s = server(ROUTE, {"hello": hello(1)})
+    (name,) = abstract_sockets(s.pid)
+    assert s.stop() == 0
+    dead = subprocess.Popen([sys.executable, "-c", HOLDER, name, s.path("run/instar.sock")], stdout=subprocess.PIPE,
+                            text=True)
+    child = int(dead.stdout.readline().split()[1])
+    try:
+        dead.kill()
+        dead.wait()
+        assert s.ctl("status").returncode == NOT_RUNNING
+        s.start()
+        assert version_of(s.get("/hello").body) == 1
+    finally:
+        processes.kill(child)
+        dead.stdout.close()
 
 
 def _refused(s):

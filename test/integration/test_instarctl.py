@@ -81,6 +81,7 @@ def test_status_tells_generations_workers_counters_and_the_last_reload(s):
     s.get("/hello")
     text = s.ctl("status").stdout
     assert re.match(r"Instar/\S+, pid \d+, up ", text)
+    until(lambda: not re.search(r"up \d+\.000 s", s.ctl("status").stdout), "seconds have fractions")
     assert re.search(r"^generation \d+  serving   pid \d+  for .* 2 workers  \d+ connections? "
                      r"\(0 TLS\)  0 busy$", text, re.M)
     assert len(re.findall(r"^  worker \d+\.[01]  pid \d+  ", text, re.M)) == 2

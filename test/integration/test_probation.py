@@ -30,6 +30,27 @@ static const ins_handler handlers[] = { { "risk", risk }, { 0 } };
 
 INS_MODULE(risk_module) = { INS_MODULE_HEADER, .handlers = handlers };
 """
+# Answers when somebody writes to a pipe, where there is one.
+GATE = r"""
+#include <fcntl.h>
+#include <instar.h>
+#include <unistd.h>
+
+static int gate(ins_request *r)
+{
+    int fd = open("@PATH@", O_RDONLY);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    ins_puts(r, "open");
+    return INS_OK;
+}
+
+static const ins_handler handlers[] = { { "gate", gate }, { 0 } };
+
+INS_MODULE(gate_module) = { INS_MODULE_HEADER, .handlers = handlers };
+"""
 WELL, CRASH = "(void)0", "*(volatile int *)0 = 1"
 
 
@@ -91,6 +112,7 @@ def test_a_crash_loop_is_rolled_back(server):
     crash_until(s, lambda: s.status()["rollback_of"] == 1)
     assert time.monotonic() - began < s.slack(5)
     assert answers(s) == 1 and take_risk(s) == 200
+    until(lambda: s.status()["last_reload"]["what"] == "rollback", "its outcome is there")
     status = s.status()
     assert status["last_reload"]["ok"] and status["last_reload"]["what"] == "rollback"
     words = status["last_reload"]["words"]
@@ -171,6 +193,29 @@ def test_a_rollback_by_hand_is_on_probation_and_ends_there(server):
         take_risk(s)
     until(lambda: answers(s) == 2, "it stays")
     assert s.status()["generation"] == generation
+
+
+def test_a_reload_that_brings_the_same_again_does_not_save_it(server):
+    """It had crashed often enough while that reload was under way."""
+    s = make(server)
+    s.write_module("gate", GATE.replace("@PATH@", s.path("gate")))
+    s.write_config(ROUTE + LONG_ENOUGH + "Route GET /gate gate\n"
+                   "Probe GET /gate 200 timeout=60s\n")
+    serve_crashing(s)
+    until(lambda: answers(s) == 2, "it serves")
+    os.mkfifo(s.path("gate"))
+    os.chmod(s.path("gate"), 0o666)
+    reload = s.spawn(s.ctl_command("graceful"))
+    until(lambda: s.status()["step"] == "probing", "the reload waits for its probe")
+    crash_until(s, lambda: s.log().count("INS01153") > 0)
+    assert s.status()["step"] == "probing" and s.status()["rollback_of"] is None
+    with open(s.path("gate"), "w", encoding="ascii"):
+        os.remove(s.path("gate"))
+    assert reload.wait(60) == 0
+    until(lambda: s.status()["rollback_of"] == 1, "it is rolled back behind the reload")
+    assert answers(s) == 1
+    until(lambda: "generation 2 crashed 3 times" in s.status()["last_reload"]["words"],
+          "its outcome is there")
 
 
 def test_no_request_is_lost_but_the_crashing(server):

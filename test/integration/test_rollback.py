@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What has served is kept, exactly, and can be made to serve again."""
+import fcntl
 import json
 import os
 import random
+import subprocess
 import time
 
 import pytest
@@ -241,6 +243,25 @@ def test_start_from_last(server):
     s.write_module("hello", hello(5))
     s.start()
     assert answers(s) == 5
+
+
+def test_who_asked_is_told_when_it_is_written_down(server):
+    """So that a kill -9 behind it does not bring back what served before."""
+    s = server(ROUTE + "StartFrom last\n", {"hello": hello(1)})
+    s.write_module("hello", hello(2))
+    folder = os.open(s.path("run/generations"), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)       # as a disk that is slow
+    reload = subprocess.Popen(s.ctl_command("--json", "graceful"), stdout=subprocess.PIPE)
+    until(lambda: answers(s) == 2, "the new one serves")
+    time.sleep(1)
+    os.close(folder)
+    outcome = json.loads(reload.communicate(timeout=60)[0])
+    assert outcome["ok"] and outcome["ms"] >= 900, outcome
+    processes.kill(s.pid)
+    s.process.wait()
+    s.write_module("hello", "nonsense")
+    s.start()
+    assert answers(s) == 2
 
 
 def test_start_from_config_refuses_a_bad_one(server):

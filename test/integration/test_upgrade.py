@@ -154,7 +154,7 @@ def test_a_signal_upgrades_too(upgradable):
     s.send(signal.SIGUSR2)
     until(lambda: s.status()["version"] == numbered(0) and s.status()["generation"] == 2,
           "it is upgraded")
-    assert s.status()["last_reload"]["what"] == "upgrade"
+    until(lambda: s.status()["last_reload"]["what"] == "upgrade", "its outcome is there")
     assert s.ctl("upgrade").returncode == 0
 
 
