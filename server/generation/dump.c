@@ -45,9 +45,9 @@ static void dump_modules(const struct app *app)
 
 static void dump_directives(const struct app *app)
 {
-    static const char *const own[FIRST_LOADED] = { [CORE_INDEX] = "core",
-                                                   [SSL_INDEX] = "ssl",
-                                                   [WEBSOCKET_INDEX] = "websocket" };
+    static const char *const own[FIRST_LOADED] = {
+        [CORE_INDEX] = "core", [SSL_INDEX] = "ssl", [WEBSOCKET_INDEX] = "websocket"
+    };
 
     directives_list(container_directives, "core");
     directives_list(conf_process_directives, "core");
