@@ -246,10 +246,10 @@ static void moved(struct master *m, void *ctx)
     reload_worker_moved(m);
 }
 
-/* What somebody was told to have come to serve is there after a kill -9, too. */
+/* With StartFrom last, what somebody was told to have come to serve does so after a kill -9, too. */
 static bool is_kept(const struct master *m, const struct job *job)
 {
-    return job->clients == NULL || store_is_at_rest(m);
+    return job->clients == NULL || !store_prefers_last(m) || store_is_at_rest(m);
 }
 
 void reload_worker_moved(struct master *m)
