@@ -37,9 +37,12 @@ static int connect_to(const char *path, int *fd)
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd < 0 || connect(*fd, (const struct sockaddr *)&un, sizeof(un)) != 0) {
         error = errno;
-        if (*fd >= 0) {
-            (void)close(*fd);
-        }
+    }
+    else if (socket_peer_has_ended(*fd)) {
+        error = ECONNREFUSED; /* nobody would ever answer */
+    }
+    if (error != 0 && *fd >= 0) {
+        (void)close(*fd);
     }
     if (folder >= 0) {
         (void)close(folder);

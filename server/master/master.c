@@ -169,12 +169,14 @@ void master_take_down(struct master *m)
     reopen_abandon(m);
     log_commands_end(m);
     outcome_destroy(m->last_reload);
+    /* Before anybody is told: the child that writes it down may hold our sockets for its first
+     * moment, and a new start reads what it wrote. */
+    store_close(m);
     pidfile_release(m->pid_file);
     m->pid_file = NULL;
     control_close(m);
     certs_watch_close(m);
     ticket_keys_close(&m->tickets);
-    store_close(m);
     source_close(&m->loop, &m->signals);
     loop_close(&m->loop);
     (void)close(m->board_fd);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """instar's and instarctl's verbs, options and exit codes, as harnesses and people use them."""
+import fcntl
 import json
 import os
 import pty
@@ -57,6 +58,27 @@ def test_a_dead_servers_child_is_no_server(server):
         assert s.ctl("status").returncode == NOT_RUNNING
         s.start()
         assert version_of(s.get("/hello").body) == 1
+    finally:
+        processes.kill(child)
+        dead.stdout.close()
+
+
+def test_a_dead_servers_socket_is_not_waited_on(server):
+    """A start that has its pid file already, and not its control socket yet."""
+    s = server(ROUTE, {"hello": hello(1)})
+    assert s.stop() == 0
+    dead = subprocess.Popen([sys.executable, "-c", HOLDER, s.path("run/instar.sock")], stdout=subprocess.PIPE,
+                            text=True)
+    child = int(dead.stdout.readline().split()[1])
+    try:
+        dead.kill()
+        dead.wait()
+        with open(s.path("run/httpd.pid"), "w+", encoding="ascii") as pid_file:
+            fcntl.lockf(pid_file, fcntl.LOCK_EX)
+            pid_file.write(f"{os.getpid()}\n")
+            pid_file.flush()
+            done = s.ctl("status")
+            assert done.returncode not in (DONE, USAGE) and done.stderr, done
     finally:
         processes.kill(child)
         dead.stdout.close()
