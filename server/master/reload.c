@@ -246,8 +246,8 @@ static void moved(struct master *m, void *ctx)
     reload_worker_moved(m);
 }
 
-/* With StartFrom last, what somebody was told to have come to serve does so after a kill -9, too.
- */
+/* With StartFrom last, what somebody was told to have come to serve does so behind a kill -9,
+ * too. */
 static bool is_kept(const struct master *m, const struct job *job)
 {
     return job->clients == NULL || !store_prefers_last(m) || store_is_at_rest(m);
