@@ -13,6 +13,7 @@
 #include <apr_strings.h>
 
 #include "util/utf8.h"
+#include "util/read_whole.h"
 
 static const char byte_order_mark[] = "\xef\xbb\xbf";
 
@@ -154,28 +155,6 @@ const struct snapshot *snapshot_text(struct conf_reader *rd, const char *name, c
     return keep(rd, snapshot);
 }
 
-/* Reads length bytes; less where the file shrank meanwhile. -1 with errno. */
-static ssize_t read_all(int fd, char *text, size_t length)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        ssize_t n = read(fd, text + done, length - done);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -1;
-        }
-        if (n == 0) {
-            break;
-        }
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
 /* What is open as fd, checked by what it is: a regular file, or /dev/null as the
  * empty one. False with the error reported. */
 static bool check_kind(struct conf_reader *rd, const char *path, const struct conf_node *node,
@@ -216,7 +195,7 @@ static const struct snapshot *load(struct conf_reader *rd, const char *path,
     }
     snapshot = apr_pcalloc(rd->pool, sizeof(*snapshot));
     text = apr_palloc(rd->pool, (size_t)st.st_size + 1);
-    length = read_all(fd, text, (size_t)st.st_size);
+    length = read_whole(fd, text, (size_t)st.st_size);
     if (length < 0) {
         complain(rd, path, node, "cannot be read: %s", strerror(errno));
         return NULL;

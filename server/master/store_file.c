@@ -13,6 +13,8 @@
 
 #include <apr_strings.h>
 
+#include "util/read_whole.h"
+
 static const char magic[] = "instar-store ";
 
 static const char *sum_of(struct fp_sum *sum, const char *body, size_t length, char hex[FP_HEX])
@@ -88,27 +90,6 @@ int store_file_write(int folder_fd, const char *name, const char *bytes, size_t 
 
 /* ---- Reading ------------------------------------------------------------- */
 
-static ssize_t read_all(int fd, char *into, size_t length)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        ssize_t n = read(fd, into + done, length - done);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -1;
-        }
-        if (n == 0) {
-            break;
-        }
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
 static const char *load(int fd, size_t *length, const char **words, apr_pool_t *pool)
 {
     struct stat st;
@@ -120,7 +101,7 @@ static const char *load(int fd, size_t *length, const char **words, apr_pool_t *
         return NULL;
     }
     bytes = apr_palloc(pool, (size_t)st.st_size + 1);
-    n = read_all(fd, bytes, (size_t)st.st_size);
+    n = read_whole(fd, bytes, (size_t)st.st_size);
     if (n < 0) {
         *words = apr_psprintf(pool, "cannot be read: %s", strerror(errno));
         return NULL;

@@ -219,6 +219,7 @@ def test_a_reload_that_brings_the_same_again_does_not_save_it(server):
 
 
 def test_no_request_is_lost_but_the_crashing(server):
+    """Asked one after the other: what else sits in a worker that crashes is lost with it."""
     s = make(server, LONG_ENOUGH + "MaxDrainingGenerations 4\n")
     master = s.pid
     for _ in range(sized(2, 20)):
